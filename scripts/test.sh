@@ -1,0 +1,23 @@
+#!/bin/sh
+# All of `npm test`: set-up, build, static checks, the C++ tests, the TypeScript tests. Ends with `N passed, N failed`.
+# Everything runs even when something before it failed, so that one look shows all; the exit code tells.
+set -u
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh test || exit 1
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+results=build/results/test
+rm -rf "$results"
+mkdir -p "$results"
+
+sh scripts/build.sh ts || exit 1
+sh scripts/build.sh runtime || exit 1
+(cd device-runtime && cmake --preset host >/dev/null && cmake --build --preset host) || exit 1
+
+node scripts/suite.ts --results "$results" \
+  --step types "tsc --noEmit -p ." \
+  --step style "biome ci --colors=off ." \
+  --step imports "depcruise src" \
+  --step includes "node scripts/check-includes.ts" \
+  --gtest build/host \
+  --vitest vitest.config.ts
