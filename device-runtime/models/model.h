@@ -1,0 +1,134 @@
+// One decoder for every family: a v1::ModelConfig and segments with canonical tensor names in, losses and gradients
+// out. The trainer owns the loop; the model owns activations, gradients and (LoRA) the adapter's values.
+// Legend: B rows of a micro-batch, T tokens a row, C hidden, V vocabulary, L layers, H heads, D head size, F MLP.
+// What this file does not do: optimizer, schedule, data, sharding budgets, sampling.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mft/v1/model.pb.h"
+#include "mft/v1/run.pb.h"
+#include "store/segments.h"
+
+namespace mft {
+class ThreadPool;
+}
+
+namespace mft::models {
+
+inline constexpr int32_t kNoLabel = -100;  // a target that is not learned and not counted
+
+// One micro-batch. tokens and targets are row-major [rows, length]; targets are already shifted by one. length may be
+// any number up to max_length; every row is attended from its first token (causal), so pad at the end, with kNoLabel.
+struct Batch {
+  uint32_t rows = 0;
+  uint32_t length = 0;
+  const int32_t* tokens = nullptr;
+  const int32_t* targets = nullptr;
+};
+
+// Where in the run a pass stands: dropout draws its bits from this and from (layer, site, element), from nothing else.
+struct StepKey {
+  uint64_t seed = 0;
+  uint32_t step = 0;
+  uint32_t micro_batch = 0;
+};
+
+// Negative log-likelihood in nats, summed (not averaged) over the labels of a batch.
+struct LossSum {
+  double sum = 0;
+  uint64_t labels = 0;
+};
+
+// A trainable tensor. The order of Model::parameters() is fixed by configuration: walking order of the segments (Full-FT)
+// or of the LoRA targets, A before B. Pointers are valid while the model lives.
+struct Parameter {
+  std::string name;     // Full-FT: canonical; LoRA: see adapter_name()
+  std::string segment;  // "embedding", "block.3", "final"; "adapter" for LoRA
+  std::vector<uint64_t> shape;
+  uint64_t elements = 0;
+  float* value = nullptr;
+  float* grad = nullptr;
+  bool decay = false;  // two or more dimensions: weight decay applies
+};
+
+enum class Method {
+  kFrozen,  // evaluation and generation, with adapters if targets are given
+  kLora,    // adapters train, the base is read-only
+  kFull,    // every tensor of the segments trains; they must be Residency::kPrivate
+};
+
+struct ModelOptions {
+  Method method = Method::kFrozen;
+  std::vector<v1::LoraTarget> adapters;  // kLora, kFrozen
+  float adapter_dropout = 0;             // on the adapters' input, training passes only
+  uint64_t seed = 0;                     // initial adapter values
+  uint32_t max_rows = 1;
+  uint32_t max_length = 1;
+};
+
+// Bytes the model will hold, known before anything is allocated.
+struct MemoryPlan {
+  uint64_t weights = 0;      // the segments: mapped (clean, droppable pages) or private
+  uint64_t adapter = 0;      // adapter values
+  uint64_t gradients = 0;
+  uint64_t optimizer = 0;    // two moments a trainable element; held by train/optimizer
+  uint64_t activations = 0;  // saved by the forward pass for the backward pass
+  uint64_t workspace = 0;    // shared by all layers
+  uint64_t private_bytes(Method method) const;  // all but mapped weights
+};
+MemoryPlan plan_memory(const v1::ModelConfig& config, const ModelOptions& options, unsigned threads);
+
+// Name of an adapter's tensors is adapter_name(target) + ".lora_A" [r, in] and ".lora_B" [rows, r]. It is the weight's
+// canonical name, with "[begin:end]" behind it when the adapter covers only some of its rows.
+std::string adapter_name(const v1::LoraTarget& target, uint64_t weight_rows);
+
+// Checks that this build can run the configuration. Failure model.config-unsupported or model.config-invalid names the
+// field and its value.
+void check_config(const v1::ModelConfig& config);
+
+class Model {
+ public:
+  // segments and pool outlive the model. Checks the configuration, every tensor the decoder needs, and every adapter.
+  // Failure model.config-*, model.tensor-*, model.adapter-invalid, store.read-only (kFull on mapped segments).
+  static std::unique_ptr<Model> open(const v1::ModelConfig& config, store::Segments& segments,
+                                     const ModelOptions& options, ThreadPool& pool);
+  virtual ~Model() = default;
+
+  virtual const v1::ModelConfig& config() const = 0;
+  // Elements of all tensors of the base model, and of the trainable ones.
+  virtual uint64_t parameter_count() const = 0;
+  virtual uint64_t trainable_count() const = 0;
+
+  virtual std::span<const Parameter> parameters() const = 0;
+  virtual void zero_grad() = 0;
+
+  // Sets adapter values from a segment that has exactly the adapter's tensors (LoraConfig.init_segment, a checkpoint).
+  // Failure model.tensor-missing, model.tensor-shape, model.tensor-unknown.
+  virtual void load_adapter(const store::Pin& values) = 0;
+
+  // Adds the gradient of grad_scale * (summed loss) to parameters().grad. grad_scale is 1 / labels of the whole optimizer
+  // step. dropout: GPT-2's embedding, attention and residual dropout, in [0, 1).
+  // Failure data.token-range for a token or target outside the vocabulary.
+  virtual LossSum forward_backward(const Batch& batch, float grad_scale, float dropout, const StepKey& key) = 0;
+
+  // Loss only: no dropout, no gradients.
+  virtual LossSum evaluate(const Batch& batch) = 0;
+
+  // Logits [rows, length, V] of a batch; for tests and tools (training never makes them).
+  virtual void logits(const Batch& batch, float* out) = 0;
+
+  // Generation, one sequence at a time, with a key-value cache. begin_generation sets how long it may become (at most
+  // max_positions) and forgets the last one. prefill takes the prompt, next one more token; both return the logits [V] of
+  // the last position, valid until the next call. Failure generate.context-full beyond max_length.
+  virtual void begin_generation(uint32_t max_length) = 0;
+  virtual std::span<const float> prefill(std::span<const int32_t> tokens) = 0;
+  virtual std::span<const float> next(int32_t token) = 0;
+  virtual void end_generation() = 0;  // frees the cache
+};
+
+}  // namespace mft::models
