@@ -1,0 +1,32 @@
+#!/bin/sh
+# The suites that take longer than a coffee: sanitizers, the arm64 build under qemu-user, full-size models, the npm
+# package in an empty folder, both makes of virtual phone. Run `npm test` first: it installs and builds what is shared.
+# Ends with `N passed, N failed`.
+set -u
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh test || exit 1
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+results=build/results/long
+rm -rf "$results"
+mkdir -p "$results"
+[ -x dist/runtime/arm64-v8a/mft-runtime ] && [ -d dist/src ] || sh scripts/build.sh ts && sh scripts/build.sh runtime || exit 1
+
+for preset in asan linux-arm64-tests; do
+  (cd device-runtime && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset") || exit 1
+done
+
+status=0
+log=$results/log
+suite() {
+  node scripts/suite.ts "$@" 2>&1 | tee -a "$log"
+}
+suite --results "$results/asan" --gtest build/asan
+for cpu in cortex-a53 max; do
+  suite --results "$results/$cpu" --gtest build/linux-arm64-tests --emulator "qemu-aarch64-static -cpu $cpu"
+done
+suite --results "$results/vitest" --vitest vitest.long.config.ts
+
+echo
+grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | awk '{p += $1; f += $3} END {print p+0 " passed, " f+0 " failed"; exit f > 0 || NR != 4}' || status=1
+exit "$status"
