@@ -1,0 +1,1 @@
+export { inspectTextFile, type TextFile } from './text-file.ts';

@@ -1,0 +1,100 @@
+/**
+ * What the model room gives to other rooms. Sizes are bytes, shapes are element counts, row-major. Hashes are lower-case
+ * hex of SHA-256.
+ */
+import type { mft } from '../protocol/index.ts';
+
+export type ModelConfig = mft.v1.ModelConfig;
+export type PackManifest = mft.v1.PackManifest;
+export type Segment = mft.v1.Segment;
+export type Tensor = mft.v1.Tensor;
+export type LoraTarget = mft.v1.LoraTarget;
+
+/** Storage types of weights that mft reads and writes in Hugging Face folders. */
+export type FloatType = 'f32' | 'bf16' | 'f16';
+
+/** Tensors by name, read a range of elements at a time, always as f32 (an f32 source keeps its bits). */
+export interface TensorReader {
+  /** Shape of every tensor. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Elements [begin, end) of a tensor in row-major order. @throws MftError when the file can't be read. */
+  read(name: string, begin: number, end: number): Promise<Float32Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** A file that a run needs in the device store. */
+export interface PackFile {
+  /** "embedding", "block.3", "final" or "tokenizer". */
+  name: string;
+  path: string;
+  sha256: string;
+  bytes: number;
+}
+
+/** A model pack on the host: validated manifest and the files beside it. */
+export interface ModelPack {
+  /** Name in the library, or the folder's path. */
+  name: string;
+  dir: string;
+  manifest: PackManifest;
+  config: ModelConfig;
+  /** Everything to be pushed, each file once. */
+  files: PackFile[];
+  /** f32 elements of all tensors. */
+  parameters: number;
+  hasTokenizer: boolean;
+}
+
+/** A line of `mft model ls`. */
+export interface ModelSummary {
+  name: string;
+  dir: string;
+  family: string;
+  parameters: number;
+  /** Of all files in the folder. */
+  bytes: number;
+  hasTokenizer: boolean;
+  source: string;
+  createdBy: string;
+  /** Made by opening a folder by its path; `mft model rm` may free it any time. */
+  cached: boolean;
+  /** Why the pack can't be used; the other fields are empty then. */
+  problem?: string;
+}
+
+/** Which modules get an adapter. `modules` are Hugging Face names as peft takes them; undefined: the family's default. */
+export interface LoraRequest {
+  modules?: readonly string[] | undefined;
+  r: number;
+  alpha: number;
+}
+
+/** An adapter to start from or to apply: for LoraConfig (targets, init_sha256, init_segment) and the device store. */
+export interface AdapterInit {
+  targets: LoraTarget[];
+  /** Tensors `<canonical>:<row_begin>-<row_end>.lora_A` [r, in] and `.lora_B` [rows, r]. */
+  segment: Segment;
+  file: PackFile;
+}
+
+/** A pulled result (or checkpoint): `manifest.pb` and the segment files beside it, validated. */
+export interface TrainedResult {
+  dir: string;
+  manifest: mft.v1.CheckpointManifest;
+  method: 'lora' | 'full';
+  /** Segment files of the weights, with their expected hashes. */
+  files: PackFile[];
+}
+
+export type ExportFormat =
+  /** PEFT folder of a LoRA result. */
+  | 'peft'
+  /** Hugging Face folder: the weights of a full fine-tuning, or base and adapter merged. */
+  | 'hf';
+
+export interface ExportReport {
+  dir: string;
+  format: ExportFormat;
+  files: { name: string; bytes: number }[];
+  tensors: number;
+}
