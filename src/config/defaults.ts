@@ -1,0 +1,75 @@
+import { ExitCode, MftError } from '../base/errors.ts';
+import type { PartialConfig, ResolvedConfig } from './schema.ts';
+
+/** The published recipe's warm-up for GPT-2, used when the number of steps is not known ahead. */
+const WARMUP_STEPS = 100;
+/** Warm-up as a part of all steps, when they are known: a run of 20 steps must not be all warm-up. */
+const WARMUP_RATIO = 0.03;
+
+/**
+ * Fills in what was not said. The numbers are the GPT-2 fine-tuning recipe (LoRA r 8, alpha 16, lr 2e-4; full 1e-4;
+ * sequence 128, batch 4, accumulation 2, clip 1.0, cosine to 10 %).
+ *
+ * @throws MftError config.value when a warm-up ratio is asked for without a known number of steps.
+ */
+export function withDefaults(config: PartialConfig): ResolvedConfig {
+  const { train = {}, lora = {}, data = {}, sample = {} } = config;
+  const method = config.method ?? 'lora';
+  return {
+    method,
+    seed: config.seed ?? 42,
+    threads: config.threads ?? 0,
+    train: {
+      ...(train.steps === undefined ? { epochs: train.epochs ?? 1 } : { steps: train.steps }),
+      batch_size: train.batch_size ?? 4,
+      accumulation: train.accumulation ?? 2,
+      learning_rate: train.learning_rate ?? (method === 'lora' ? 2e-4 : 1e-4),
+      schedule: train.schedule ?? 'cosine',
+      warmup_steps: warmupSteps(train),
+      min_lr_ratio: train.min_lr_ratio ?? 0.1,
+      weight_decay: train.weight_decay ?? 0.01,
+      beta1: train.beta1 ?? 0.9,
+      beta2: train.beta2 ?? 0.999,
+      eps: train.eps ?? 1e-8,
+      max_grad_norm: train.max_grad_norm ?? 1,
+      dropout: train.dropout ?? 0,
+      eval_every: train.eval_every ?? 50,
+      eval_max_batches: train.eval_max_batches ?? 20,
+      checkpoint_every: train.checkpoint_every ?? 50,
+      keep_checkpoints: train.keep_checkpoints ?? 2,
+    },
+    lora: {
+      r: lora.r ?? 8,
+      alpha: lora.alpha ?? 16,
+      dropout: lora.dropout ?? 0,
+      ...(lora.targets === undefined ? {} : { targets: lora.targets }),
+    },
+    data: {
+      sequence_length: data.sequence_length ?? 128,
+      ...(data.validation === undefined ? {} : { validation: data.validation }),
+      validation_fraction: data.validation_fraction ?? 0.05,
+      shuffle: data.shuffle ?? true,
+    },
+    sample: {
+      prompt: sample.prompt ?? '',
+      max_tokens: sample.max_tokens ?? 48,
+      temperature: sample.temperature ?? 0.8,
+      top_k: sample.top_k ?? 40,
+      top_p: sample.top_p ?? 0,
+    },
+  };
+}
+
+function warmupSteps(train: NonNullable<PartialConfig['train']>): number {
+  if (train.warmup_steps !== undefined) return train.warmup_steps;
+  if (train.steps !== undefined) return Math.round(train.steps * (train.warmup_ratio ?? WARMUP_RATIO));
+  if (train.warmup_ratio === undefined) return WARMUP_STEPS;
+  throw new MftError(
+    'train.warmup_ratio needs train.steps: with epochs only the phone knows the number of steps',
+    {
+      code: 'config.value',
+      exit: ExitCode.usage,
+      suggestions: ['Give train.steps, or train.warmup_steps instead of train.warmup_ratio.'],
+    },
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * The one schema of a training configuration: YAML files, `--set path=value` and flags are all checked by it. Keys are
+ * snake_case as in YAML. Everything is optional here; `defaults.ts` fills in what was not said.
+ */
+import { z } from 'zod';
+
+const uint32 = z.int().min(0).max(0xffff_ffff);
+const positive32 = z.int().min(1).max(0xffff_ffff);
+const fraction = z.number().min(0).max(1);
+/** Dropout probabilities and the like: 1 would drop everything. */
+const belowOne = z.number().min(0).lt(1);
+const filePath = z.string().min(1);
+
+export const trainSchema = z.strictObject({
+  /** Optimizer steps. Either this or epochs. */
+  steps: positive32.optional(),
+  /** Passes over the training tokens, may be a fraction. */
+  epochs: z.number().positive().max(1e6).optional(),
+  /** Rows in a micro-batch. */
+  batch_size: z.int().min(1).max(4096).optional(),
+  /** Micro-batches in an optimizer step. */
+  accumulation: z.int().min(1).max(4096).optional(),
+  learning_rate: z.number().positive().max(10).optional(),
+  schedule: z.enum(['constant', 'linear', 'cosine']).optional(),
+  warmup_steps: uint32.optional(),
+  /** Of all steps; needs train.steps. */
+  warmup_ratio: fraction.optional(),
+  /** Final learning rate / peak. */
+  min_lr_ratio: fraction.optional(),
+  weight_decay: z.number().min(0).max(10).optional(),
+  beta1: belowOne.optional(),
+  beta2: belowOne.optional(),
+  eps: z.number().positive().max(1).optional(),
+  /** 0: no clipping. */
+  max_grad_norm: z.number().min(0).max(1e6).optional(),
+  /** The model's own dropout (GPT-2: embedding, attention, residual). */
+  dropout: belowOne.optional(),
+  /** Steps between validations; 0: only at the end. */
+  eval_every: uint32.optional(),
+  /** 0: the whole validation split. */
+  eval_max_batches: uint32.optional(),
+  checkpoint_every: positive32.optional(),
+  keep_checkpoints: z.int().min(1).max(1000).optional(),
+});
+
+export const loraSchema = z.strictObject({
+  r: z.int().min(1).max(4096).optional(),
+  alpha: z.number().positive().max(1e6).optional(),
+  dropout: belowOne.optional(),
+  /** Hugging Face module names, e.g. c_attn, attn.c_proj. Not said: the family's attention projections. */
+  targets: z.array(z.string().min(1)).min(1).optional(),
+});
+
+export const dataSchema = z.strictObject({
+  /** Tokens in a row (T). */
+  sequence_length: z
+    .int()
+    .min(2)
+    .max(1 << 20)
+    .optional(),
+  /** A text file of its own; else the tail of the training text. */
+  validation: filePath.optional(),
+  validation_fraction: belowOne.optional(),
+  shuffle: z.boolean().optional(),
+});
+
+export const sampleSchema = z.strictObject({
+  /** Continued before the first and after the last step. Empty: no samples. */
+  prompt: z.string().max(100_000).optional(),
+  max_tokens: z
+    .int()
+    .min(1)
+    .max(1 << 20)
+    .optional(),
+  /** 0: greedy. */
+  temperature: z.number().min(0).max(100).optional(),
+  /** 0: off. */
+  top_k: uint32.optional(),
+  /** 0 or 1: off. */
+  top_p: fraction.optional(),
+});
+
+export const configSchema = z.strictObject({
+  method: z.enum(['lora', 'full']).optional(),
+  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  /** 0: as many as the phone lets the process use. Never changes the result. */
+  threads: z.int().min(0).max(1024).optional(),
+  train: trainSchema.optional(),
+  lora: loraSchema.optional(),
+  data: dataSchema.optional(),
+  sample: sampleSchema.optional(),
+});
+
+/** What a person wrote: any part of a configuration. */
+export type PartialConfig = z.infer<typeof configSchema>;
+
+type Filled<T> = { [K in keyof T]-?: NonNullable<T[K]> };
+
+/** A configuration with nothing left open; `mft train --dry-run` prints it, the run's record keeps it. */
+export interface ResolvedConfig {
+  method: 'lora' | 'full';
+  seed: number;
+  threads: number;
+  /** Exactly one of steps and epochs. */
+  train: Filled<Omit<z.infer<typeof trainSchema>, 'steps' | 'epochs' | 'warmup_ratio'>> & {
+    steps?: number;
+    epochs?: number;
+  };
+  /** `targets` absent: the family's own choice. */
+  lora: Filled<Omit<z.infer<typeof loraSchema>, 'targets'>> & { targets?: string[] };
+  data: Filled<Omit<z.infer<typeof dataSchema>, 'validation'>> & { validation?: string };
+  sample: Filled<z.infer<typeof sampleSchema>>;
+}
