@@ -27,7 +27,4 @@ v1::Segment write_segment(const std::string& path, const std::string& name, std:
 // Hashes the file and compares with the description. Failure model.segment-size, model.segment-hash.
 void verify_segment(const SegmentFile& file);
 
-// Bytes of one element. Failure model.dtype-unsupported for unknown values.
-uint64_t dtype_bytes(v1::DType dtype);
-
 }  // namespace mft::store

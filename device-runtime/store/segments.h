@@ -18,9 +18,6 @@
 
 namespace mft::store {
 
-inline constexpr uint64_t kSegmentAlignment = 65536;  // file sizes: so that any page size can map them
-inline constexpr uint64_t kTensorAlignment = 64;      // offsets inside a file: one cache line
-
 // A segment's description (from a manifest: untrusted) and the file that is said to hold it.
 struct SegmentFile {
   v1::Segment description;
@@ -39,7 +36,7 @@ struct TensorView {
   std::vector<uint64_t> shape;
   uint64_t elements = 0;
   uint64_t bytes = 0;
-  std::byte* data = nullptr;  // 64-byte aligned; do not write when the residency is kMapped
+  const std::byte* data = nullptr;  // 64-byte aligned
 };
 
 class Segments;

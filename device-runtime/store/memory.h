@@ -1,0 +1,26 @@
+// Zeroed private memory straight from the kernel: page aligned, given back on destruction, resident only where touched.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mft::store {
+
+class Memory {
+ public:
+  Memory() = default;
+  // Failure memory.too-little; what: for the message, e.g. "the gradients".
+  Memory(uint64_t bytes, const char* what);
+  Memory(Memory&& other) noexcept;
+  Memory& operator=(Memory&& other) noexcept;
+  ~Memory();
+
+  std::byte* data() const { return data_; }
+  uint64_t size() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace mft::store
