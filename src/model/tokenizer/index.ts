@@ -1,0 +1,3 @@
+/** `tokenizer.json` in, tokenizer.bin out (docs/tokenizer-format.md). */
+export { type CompileOptions, compileTokenizer } from './compile.ts';
+export { describeTokenizer, type TokenizerDescription } from './describe.ts';
