@@ -107,6 +107,10 @@ class Model {
   virtual std::span<const Parameter> parameters() const = 0;
   virtual void zero_grad() = 0;
 
+  // After the last micro-batch of a step, before the gradients are read (train::AdamW::step does it): adds what was
+  // accumulated apart, namely a tied embedding's lookups to its head. Calling it twice adds nothing.
+  virtual void finish_gradients() = 0;
+
   // Sets adapter values from a segment that has exactly the adapter's tensors (LoraConfig.init_segment, a checkpoint).
   // Failure model.tensor-missing, model.tensor-shape, model.tensor-unknown.
   virtual void load_adapter(const store::Pin& values) = 0;

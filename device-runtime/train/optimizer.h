@@ -21,12 +21,13 @@ namespace mft::train {
 
 class AdamW {
  public:
-  // Moments start at zero. The parameters and the pool outlive the optimizer.
+  // Moments start at zero. The model and the pool outlive the optimizer.
   // Failure optimizer.config-invalid: names the field and its value.
-  AdamW(const v1::OptimizerConfig& config, std::span<const models::Parameter> parameters, ThreadPool& pool);
+  AdamW(const v1::OptimizerConfig& config, models::Model& model, ThreadPool& pool);
   ~AdamW();
 
-  // One update from the gradients as they are (accumulated, already scaled by 1 / labels), then zeroes them.
+  // One update of model.parameters() from their gradients (finished here: Model::finish_gradients; already scaled by
+  // 1 / labels), which are then zero.
   // Gradients are clipped by min(1, max_grad_norm / (norm + 1e-6)) when max_grad_norm > 0.
   // step: 1-based number of this update, for the bias correction. Returns the global norm before clipping.
   // A norm that is not finite is returned and nothing is changed.
