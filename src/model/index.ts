@@ -1,2 +1,19 @@
 /** Hugging Face folders in, model packs, PEFT and safetensors out. Other rooms import from here alone. */
+export type { CreateOptions } from './create.ts';
+export { familyNames } from './families/index.ts';
+export type { ImportOptions } from './import.ts';
+export {
+  checkModelName,
+  createModel,
+  importModel,
+  type LibraryPlace,
+  listModels,
+  modelsFolder,
+  openModel,
+  removeModel,
+} from './library.ts';
+export { ALL_LINEAR, adapterTensorNames, resolveLoraTargets } from './lora.ts';
+export { countParameters } from './pack/layout.ts';
+export { openPack, verifyFiles } from './pack/read.ts';
+export { hashFile } from './pack/segment-file.ts';
 export type * from './types.ts';

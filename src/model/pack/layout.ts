@@ -1,0 +1,92 @@
+/**
+ * Which tensors a model has (proto/mft/v1/model.proto, "Canonical names"), in which segment, and where in its file. The
+ * runtime checks the same rules in device-runtime/store/layout.cc.
+ */
+import { mft } from '../../protocol/index.ts';
+import { elementsOf } from '../tensors/stream.ts';
+import type { ModelConfig, Segment, Tensor } from '../types.ts';
+
+/** Segment files end on a multiple of this, so that any page size can map them. */
+export const SEGMENT_ALIGNMENT = 65536;
+/** Tensors begin on a multiple of this: a cache line. */
+export const TENSOR_ALIGNMENT = 64;
+
+export interface TensorShape {
+  name: string;
+  shape: number[];
+}
+
+export interface SegmentShape {
+  name: string;
+  tensors: TensorShape[];
+}
+
+/** Segments of a model in walking order: embedding, block.0 ..., final. */
+export function canonicalSegments(config: ModelConfig): SegmentShape[] {
+  const { vocabSize: vocab, hiddenSize: hidden, maxPositions, numLayers } = config;
+  const embedding: TensorShape[] = [{ name: 'embed.tokens', shape: [vocab, hidden] }];
+  if (config.position === mft.v1.PositionKind.POSITION_LEARNED)
+    embedding.push({ name: 'embed.positions', shape: [maxPositions, hidden] });
+  const final = norm(config, 'final_norm');
+  if (!config.tiedEmbeddings) final.push({ name: 'lm_head.weight', shape: [vocab, hidden] });
+  return [
+    { name: 'embedding', tensors: embedding },
+    ...Array.from({ length: numLayers }, (_, layer) => ({
+      name: `block.${layer}`,
+      tensors: blockTensors(config, `blocks.${layer}`),
+    })),
+    { name: 'final', tensors: final },
+  ];
+}
+
+function norm(config: ModelConfig, name: string): TensorShape[] {
+  const tensors = [{ name: `${name}.weight`, shape: [config.hiddenSize] }];
+  if (config.norm === mft.v1.NormKind.NORM_LAYER)
+    tensors.push({ name: `${name}.bias`, shape: [config.hiddenSize] });
+  return tensors;
+}
+
+function linear(name: string, out: number, input: number, bias: boolean): TensorShape[] {
+  const weight = { name: `${name}.weight`, shape: [out, input] };
+  return bias ? [weight, { name: `${name}.bias`, shape: [out] }] : [weight];
+}
+
+function blockTensors(config: ModelConfig, block: string): TensorShape[] {
+  const { hiddenSize: hidden, intermediateSize: inner, headDim, numHeads, numKvHeads } = config;
+  return [
+    ...norm(config, `${block}.attn_norm`),
+    ...linear(`${block}.attn.qkv`, (numHeads + 2 * numKvHeads) * headDim, hidden, config.qkvBias),
+    ...linear(`${block}.attn.out`, hidden, numHeads * headDim, config.attentionOutBias),
+    ...norm(config, `${block}.mlp_norm`),
+    ...linear(`${block}.mlp.up`, config.gatedMlp ? 2 * inner : inner, hidden, config.mlpBias),
+    ...linear(`${block}.mlp.down`, hidden, inner, config.mlpBias),
+  ];
+}
+
+/** f32 elements of all tensors of a model. */
+export function countParameters(config: ModelConfig): number {
+  let sum = 0;
+  for (const segment of canonicalSegments(config))
+    for (const tensor of segment.tensors) sum += elementsOf(tensor.shape);
+  return sum;
+}
+
+/** Places f32 tensors one after the other. `sha256` stays empty: the file is not written yet. */
+export function layOut(segment: SegmentShape): Segment {
+  let end = 0;
+  const tensors: Tensor[] = segment.tensors.map(({ name, shape }) => {
+    const offset = roundUp(end, TENSOR_ALIGNMENT);
+    const bytes = elementsOf(shape) * 4;
+    end = offset + bytes;
+    return mft.v1.Tensor.create({ name, dtype: mft.v1.DType.DTYPE_F32, shape: [...shape], offset, bytes });
+  });
+  return mft.v1.Segment.create({
+    name: segment.name,
+    bytes: Math.max(SEGMENT_ALIGNMENT, roundUp(end, SEGMENT_ALIGNMENT)),
+    tensors,
+  }) as Segment;
+}
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}

@@ -1,0 +1,73 @@
+/**
+ * Writes a safetensors file as a stream: the header first (all names and shapes are known), then each tensor in pieces.
+ * The header is padded with spaces so that the data begin at a multiple of 8, as the reference implementation does.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { type F32, FLOAT_BYTES, narrow } from '../tensors/float.ts';
+import type { FloatType } from '../types.ts';
+
+export interface TensorPlan {
+  name: string;
+  shape: readonly number[];
+  type: FloatType;
+}
+
+const DTYPES: Record<FloatType, string> = { f32: 'F32', bf16: 'BF16', f16: 'F16' };
+
+/** Pieces of one tensor in row-major order. */
+export type Pieces = AsyncIterable<F32> | Iterable<F32>;
+
+function header(tensors: readonly TensorPlan[], metadata: Record<string, string>): Buffer {
+  const entries: [string, unknown][] = [['__metadata__', metadata]];
+  let offset = 0;
+  for (const { name, shape, type } of tensors) {
+    const bytes = shape.reduce((product, size) => product * size, 1) * FLOAT_BYTES[type];
+    entries.push([name, { dtype: DTYPES[type], shape, data_offsets: [offset, offset + bytes] }]);
+    offset += bytes;
+  }
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const padded = Math.ceil((8 + json.length) / 8) * 8 - 8;
+  const out = Buffer.alloc(8 + padded, ' ');
+  out.writeBigUInt64LE(BigInt(padded), 0);
+  json.copy(out, 8);
+  return out;
+}
+
+/**
+ * Writes and syncs `path`, which must not exist. `pieces(plan)` is asked once for each tensor, in order, and must yield
+ * exactly its elements. @returns bytes written
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: readonly TensorPlan[],
+  pieces: (plan: TensorPlan) => Pieces,
+  metadata: Record<string, string> = { format: 'pt' },
+): Promise<number> {
+  const file = await open(path, 'wx');
+  try {
+    const head = header(tensors, metadata);
+    let written = await writeAll(file, head);
+    for (const plan of tensors) {
+      let left = plan.shape.reduce((product, size) => product * size, 1);
+      for await (const piece of pieces(plan)) {
+        left -= piece.length;
+        if (left < 0) break;
+        written += await writeAll(file, narrow(piece, plan.type));
+      }
+      if (left !== 0) throw new RangeError(`tensor ${plan.name}: ${-left} elements too many`);
+    }
+    await file.sync();
+    return written;
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
+    done += bytesWritten;
+  }
+  return done;
+}

@@ -1,0 +1,67 @@
+/** Walking through tensors in bounded memory. */
+import type { TensorReader } from '../types.ts';
+import type { F32 } from './float.ts';
+
+/** Most elements held at once: 64 MiB of f32. */
+export const PIECE_ELEMENTS = 16 << 20;
+
+export function elementsOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/** Elements [begin, end) of a tensor in pieces of at most `limit`. */
+export async function* readPieces(
+  reader: TensorReader,
+  name: string,
+  begin: number,
+  end: number,
+  limit: number = PIECE_ELEMENTS,
+): AsyncGenerator<F32> {
+  for (let at = begin; at < end; at += limit) yield reader.read(name, at, Math.min(at + limit, end));
+}
+
+/**
+ * The transpose [columns, rows] of a tensor [rows, columns], row by row of the result, in pieces. A tensor that fits into
+ * `limit` is read once; a larger one is read once for each piece of its transpose.
+ */
+export async function* readTransposed(
+  reader: TensorReader,
+  name: string,
+  rows: number,
+  columns: number,
+  limit: number = PIECE_ELEMENTS,
+): AsyncGenerator<F32> {
+  const width = Math.max(1, Math.floor(limit / rows)); // columns of the source in a piece
+  const height = Math.max(1, Math.floor(limit / 8 / columns)); // rows of the source read at once
+  for (let left = 0; left < columns; left += width) {
+    const right = Math.min(left + width, columns);
+    const piece = new Float32Array((right - left) * rows);
+    for (let top = 0; top < rows; top += height) {
+      const bottom = Math.min(top + height, rows);
+      const source = await reader.read(name, top * columns, bottom * columns);
+      transposeInto(piece, rows, top, source, bottom - top, columns, left, right);
+    }
+    yield piece;
+  }
+}
+
+/** Copies bits, not numbers, so that a NaN keeps its payload. Tiles of 32 columns stay in cache. */
+function transposeInto(
+  piece: F32,
+  pieceStride: number,
+  top: number,
+  source: F32,
+  height: number,
+  columns: number,
+  left: number,
+  right: number,
+): void {
+  const to = new Uint32Array(piece.buffer, piece.byteOffset, piece.length);
+  const from = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  for (let tile = left; tile < right; tile += 32) {
+    const tileEnd = Math.min(tile + 32, right);
+    for (let row = 0; row < height; row += 1)
+      for (let column = tile; column < tileEnd; column += 1)
+        to[(column - left) * pieceStride + top + row] = from[row * columns + column] ?? 0;
+  }
+}
