@@ -206,7 +206,9 @@ describe('mistakes', () => {
 
 test('the configurations that mft ships resolve', () => {
   const folder = new URL('../../configs/', import.meta.url).pathname;
-  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.yaml'),
+  );
   expect(files.length).toBeGreaterThanOrEqual(3);
   for (const name of files) resolveConfig([yamlLayer(join(folder, name))]);
   const own = join(mkdtempSync(join(tmpdir(), 'mft-config-')), 'own.yaml');

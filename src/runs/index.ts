@@ -1,7 +1,7 @@
 /** The host's record of runs. Other rooms import from here alone. */
 export { type AppendOutcome, f32Bits, idOf } from './events.ts';
 export { RUN_ID, slug } from './ids.ts';
-export { type RawEvent, type RunPatch, RunStore } from './store.ts';
+export { type RawEvent, type RunPatch, type RunPlan, RunStore } from './store.ts';
 export type {
   Artifact,
   CurvePoint,

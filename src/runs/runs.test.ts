@@ -32,6 +32,9 @@ const plan: NewRun = {
   mftVersion: '0.1.0',
 };
 
+const files = [{ name: 'runtime', sha256: 'ab', path: '/x', bytes: 3 }];
+const empty = () => ({ spec: new Uint8Array([1, 2]), files });
+
 function step(attempt: number, sequence: number, number: number, loss: number) {
   const event = mft.v1.Event.decode(
     mft.v1.Event.encode({ id: { attempt, sequence }, timeMs: 1, step: { step: number, loss } }).finish(),
@@ -63,11 +66,11 @@ describe('ids', () => {
   });
 
   test('a unique beginning is enough; else the error helps', () => {
-    const a = store.create({ ...plan, name: 'alpha' });
-    const b = store.create({ ...plan, name: 'beta' });
+    const a = store.create({ ...plan, name: 'alpha' }, empty);
+    const b = store.create({ ...plan, name: 'beta' }, empty);
     expect(store.find('al').id).toBe(a.id);
     expect(store.find(b.id).id).toBe(b.id);
-    store.create({ ...plan, name: 'alpine' });
+    store.create({ ...plan, name: 'alpine' }, empty);
     expect(code(() => store.find('al'))).toBe('run.ambiguous');
     expect(code(() => store.find(''))).toBe('run.unknown');
     expect(code(() => store.find('%'))).toBe('run.unknown');
@@ -82,7 +85,7 @@ describe('ids', () => {
 
 describe('events', () => {
   test('come in exactly once, whatever is replayed', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     const events = [step(1, 1, 1, 3), step(1, 2, 2, 2.5), step(2, 1, 2, 2.5), step(2, 2, 3, 2)];
     fc.assert(
       fc.property(fc.array(fc.subarray(events, { minLength: 1 }), { maxLength: 6 }), (batches) => {
@@ -103,14 +106,14 @@ describe('events', () => {
   });
 
   test('all or none of a batch are stored', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     const broken = { event: new mft.v1.Event(), bytes: new Uint8Array() };
     expect(() => store.append(id, [step(1, 1, 1, 3), broken])).toThrow(RangeError);
     expect(store.lastEvent(id)).toBeUndefined();
   });
 
   test('the curve takes the newest attempt of a step; an equal loss is silent, another is a warning', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     const third = Math.fround(1 / 3);
     store.append(id, [step(1, 1, 1, 3), step(1, 2, 2, third), step(1, 3, 3, 1.5)]);
     store.append(id, [step(2, 1, 2, third)]);
@@ -130,7 +133,7 @@ describe('events', () => {
   });
 
   test('signed zero and NaN are compared by their bits', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     store.append(id, [step(1, 1, 1, 0), step(1, 2, 2, Number.NaN)]);
     store.append(id, [step(2, 1, 1, -0), step(2, 2, 2, Number.NaN)]);
     const warnings = store.hostEvents(id).filter((e) => e.kind === 'warning');
@@ -139,7 +142,7 @@ describe('events', () => {
   });
 
   test('an event that changed is kept as it first was, and told', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     store.append(id, [step(1, 1, 1, 3)]);
     expect(store.append(id, [step(1, 1, 1, 4)])).toEqual(['conflict']);
     expect(store.curve(id)[0]?.loss).toBe(3);
@@ -147,7 +150,7 @@ describe('events', () => {
   });
 
   test('streaming many events keeps memory flat', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     const total = 60_000;
     for (let at = 0; at < total; at += 5000)
       store.append(
@@ -172,11 +175,9 @@ describe('events', () => {
 
 describe('the record', () => {
   test('keeps what it was told, across openings', () => {
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     store.update(id, {
-      spec: new Uint8Array([1, 2]),
       collected: true,
-      files: [{ name: 'runtime', sha256: 'ab', path: '/x', bytes: 3 }],
     });
     store.setState(id, 'deploying', 'why');
     store.addArtifact(id, { kind: 'result', name: 'adapter', path: '/y', sha256: 'cd', bytes: 4 });
@@ -184,7 +185,7 @@ describe('the record', () => {
     store = RunStore.open(home);
     const run = store.get(id);
     expect(run).toMatchObject({ ...plan, state: 'deploying', collected: true });
-    expect([...(run.spec ?? [])]).toEqual([1, 2]);
+    expect([...run.spec]).toEqual([1, 2]);
     expect(run.files[0]?.path).toBe('/x');
     expect(store.hostEvents(id).map((e) => e.code)).toEqual(['planned', 'deploying']);
     expect(store.artifacts(id)).toHaveLength(1);
@@ -196,7 +197,7 @@ describe('the record', () => {
 
   test('two processes may write at once', () => {
     const other = RunStore.open(home);
-    const { id } = store.create(plan);
+    const { id } = store.create(plan, empty);
     other.append(id, [step(1, 1, 1, 3)]);
     store.append(id, [step(1, 1, 1, 3), step(1, 2, 2, 2)]);
     expect([...other.events(id)]).toHaveLength(2);

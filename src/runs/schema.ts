@@ -19,9 +19,9 @@ const MIGRATIONS: readonly string[] = [
      state TEXT NOT NULL,
      created_ms INTEGER NOT NULL,
      updated_ms INTEGER NOT NULL,
-     spec BLOB,
+     spec BLOB NOT NULL,
      facts BLOB,
-     files TEXT NOT NULL DEFAULT '[]',
+     files TEXT NOT NULL,
      reason TEXT,
      failure TEXT,
      collected INTEGER NOT NULL DEFAULT 0

@@ -26,9 +26,16 @@ export interface RawEvent {
   bytes: Uint8Array;
 }
 
+/** What the phone is to do, and the files it needs for it. */
+export interface RunPlan {
+  /** Serialized RunSpec. */
+  spec: Uint8Array;
+  files: DeployFile[];
+}
+
 /** What may change in a record. */
 export type RunPatch = Partial<
-  Pick<RunRecord, 'spec' | 'facts' | 'runtimeVersion' | 'files' | 'reason' | 'failure' | 'collected'>
+  Pick<RunRecord, 'facts' | 'runtimeVersion' | 'files' | 'reason' | 'failure' | 'collected'>
 >;
 
 /**
@@ -70,29 +77,26 @@ export class RunStore {
     return folder;
   }
 
-  create(run: NewRun, now = new Date()): RunRecord {
+  /**
+   * Records a run under a fresh id. `build` makes what depends on the id; record and specification appear together, so a
+   * run that is in the record is planned completely.
+   */
+  create(run: NewRun, build: (id: string) => RunPlan, now = new Date()): RunRecord {
     for (let tries = 0; ; tries += 1) {
       const id = newRunId(run.name ?? run.model, now, tries < 8 ? 2 : 6);
-      const done = this.run(
-        `INSERT INTO runs (id, task, model, method, server, serial, device_name, abi, data, config, mft_version, state,
-           created_ms, updated_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?) ON CONFLICT DO NOTHING`,
-        ...[
-          id,
-          run.task,
-          run.model,
-          run.method,
-          run.server,
-          run.serial,
-          run.deviceName,
-          run.abi,
-          run.data,
-          run.config,
-        ],
-        ...[run.mftVersion, now.getTime(), now.getTime()],
-      );
-      if (done === 0) continue;
-      this.note(id, 'transition', 'planned', '');
-      return this.get(id);
+      const { spec, files } = build(id);
+      const created = this.transaction(() => {
+        const done = this.run(
+          `INSERT INTO runs (id, task, model, method, server, serial, device_name, abi, data, config, mft_version, state,
+             created_ms, updated_ms, spec, files)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned', ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+          ...[id, run.task, run.model, run.method, run.server, run.serial, run.deviceName, run.abi, run.data],
+          ...[run.config, run.mftVersion, now.getTime(), now.getTime(), spec, JSON.stringify(files)],
+        );
+        if (done > 0) this.note(id, 'transition', 'planned', '');
+        return done > 0;
+      });
+      if (created) return this.get(id);
     }
   }
 
@@ -138,7 +142,6 @@ export class RunStore {
 
   update(id: string, patch: RunPatch): void {
     const columns: Record<string, SQLInputValue> = {};
-    if (patch.spec !== undefined) columns.spec = patch.spec;
     if (patch.facts !== undefined) columns.facts = patch.facts;
     if (patch.runtimeVersion !== undefined) columns.runtime_version = patch.runtimeVersion;
     if (patch.files !== undefined) columns.files = JSON.stringify(patch.files);
@@ -283,7 +286,6 @@ export class RunStore {
 function toRecord(row: Record<string, SQLOutputValue>): RunRecord {
   const text = (name: string) => String(row[name] ?? '');
   const blob = (name: string) => row[name] as Uint8Array | null;
-  const spec = blob('spec');
   const facts = blob('facts');
   return {
     id: text('id'),
@@ -300,7 +302,7 @@ function toRecord(row: Record<string, SQLOutputValue>): RunRecord {
     state: text('state') as RunState,
     createdMs: Number(row.created_ms),
     updatedMs: Number(row.updated_ms),
-    ...(spec ? { spec } : {}),
+    spec: blob('spec') ?? new Uint8Array(),
     ...(facts ? { facts } : {}),
     ...(row.runtime_version === null ? {} : { runtimeVersion: text('runtime_version') }),
     files: JSON.parse(text('files')) as DeployFile[],

@@ -45,8 +45,8 @@ export interface RunRecord extends Required<Omit<NewRun, 'name'>> {
   state: RunState;
   createdMs: number;
   updatedMs: number;
-  /** Serialized RunSpec; absent until planned completely. */
-  spec?: Uint8Array;
+  /** Serialized RunSpec. */
+  spec: Uint8Array;
   /** Serialized DeviceFacts. */
   facts?: Uint8Array;
   runtimeVersion?: string;

@@ -1,0 +1,143 @@
+/** From what a person chose to what the phone reads: RunSpec. */
+import type { ResolvedConfig } from '../config/index.ts';
+import type { AdapterInit, LoraTarget, ModelPack } from '../model/index.ts';
+import { mft } from '../protocol/index.ts';
+
+/** Where a run reads its text: a file that is pushed, or one that is on the phone already and stays there. */
+export type DataSource =
+  | { kind: 'host'; path: string; sha256: string; bytes: number }
+  | { kind: 'device'; path: string };
+
+/** Written before the path of a file that is on the phone: `--data device:/sdcard/notes.txt`. */
+export const DEVICE_PREFIX = 'device:';
+
+export interface SamplingOptions {
+  prompt: string;
+  maxTokens: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  seed: number;
+}
+
+const FORMAT = 1;
+
+const SCHEDULES = {
+  constant: mft.v1.ScheduleKind.SCHEDULE_CONSTANT,
+  linear: mft.v1.ScheduleKind.SCHEDULE_LINEAR,
+  cosine: mft.v1.ScheduleKind.SCHEDULE_COSINE,
+} as const;
+
+export function trainSpec(
+  id: string,
+  config: ResolvedConfig,
+  pack: ModelPack,
+  targets: LoraTarget[],
+  data: { train: DataSource; validation?: DataSource | undefined },
+): mft.v1.RunSpec {
+  const { train, lora } = config;
+  const full = config.method === 'full';
+  return mft.v1.RunSpec.create({
+    ...common(id, pack, config),
+    data: {
+      train: dataFile(data.train),
+      ...(data.validation === undefined ? {} : { validation: dataFile(data.validation) }),
+      validationFraction: data.validation === undefined ? config.data.validation_fraction : 0,
+      sequenceLength: config.data.sequence_length,
+      shuffle: config.data.shuffle,
+    },
+    train: {
+      full,
+      ...(full ? {} : { lora: { targets, dropout: lora.dropout } }),
+      optimizer: {
+        learningRate: train.learning_rate,
+        beta1: train.beta1,
+        beta2: train.beta2,
+        eps: train.eps,
+        weightDecay: train.weight_decay,
+        maxGradNorm: train.max_grad_norm,
+        schedule: SCHEDULES[train.schedule],
+        warmupSteps: train.warmup_steps,
+        minLrRatio: train.min_lr_ratio,
+      },
+      steps: train.steps ?? 0,
+      epochs: train.epochs ?? 0,
+      batchSize: train.batch_size,
+      accumulation: train.accumulation,
+      dropout: train.dropout,
+      evalEvery: train.eval_every,
+      evalMaxBatches: train.eval_max_batches,
+      checkpointEvery: train.checkpoint_every,
+      keepCheckpoints: train.keep_checkpoints,
+      ...(config.sample.prompt === '' ? {} : { sample: sampleOf(config) }),
+    },
+  });
+}
+
+export function generateSpec(
+  id: string,
+  pack: ModelPack,
+  sampling: SamplingOptions,
+  options: { adapter?: AdapterInit | undefined; threads: number },
+): mft.v1.RunSpec {
+  return mft.v1.RunSpec.create({
+    ...common(id, pack, { seed: sampling.seed, threads: options.threads }),
+    ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
+    generate: generateTask(sampling),
+  });
+}
+
+export function evaluateSpec(
+  id: string,
+  pack: ModelPack,
+  options: {
+    data: DataSource;
+    sequenceLength: number;
+    batchSize: number;
+    threads: number;
+    adapter?: AdapterInit | undefined;
+  },
+): mft.v1.RunSpec {
+  return mft.v1.RunSpec.create({
+    ...common(id, pack, { seed: 0, threads: options.threads }),
+    ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
+    data: { train: dataFile(options.data), sequenceLength: options.sequenceLength, validationFraction: 0 },
+    evaluate: { batchSize: options.batchSize },
+  });
+}
+
+function common(id: string, pack: ModelPack, config: { seed: number; threads: number }) {
+  return { format: FORMAT, runId: id, model: pack.manifest, seed: config.seed, threads: config.threads };
+}
+
+function dataFile(source: DataSource): mft.v1.IDataFile {
+  const name = source.path.split(/[\\/]/).at(-1) ?? source.path;
+  return source.kind === 'device'
+    ? { devicePath: source.path, displayName: name }
+    : { storeSha256: Buffer.from(source.sha256, 'hex'), bytes: source.bytes, displayName: name };
+}
+
+function adapterConfig(adapter: AdapterInit): mft.v1.ILoraConfig {
+  return {
+    targets: adapter.targets,
+    dropout: 0,
+    initSha256: Buffer.from(adapter.file.sha256, 'hex'),
+    initSegment: adapter.segment,
+  };
+}
+
+function sampleOf(config: ResolvedConfig): mft.v1.IGenerateTask {
+  const { prompt, max_tokens, temperature, top_k, top_p } = config.sample;
+  return generateTask({
+    prompt,
+    maxTokens: max_tokens,
+    temperature,
+    topK: top_k,
+    topP: top_p,
+    seed: config.seed,
+  });
+}
+
+function generateTask(sampling: SamplingOptions): mft.v1.IGenerateTask {
+  return { ...sampling };
+}
