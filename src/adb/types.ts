@@ -134,4 +134,5 @@ export interface DeviceServer {
   track(signal?: AbortSignal): AsyncGenerator<DeviceInfo[], void, void>;
   connectDevice(hostPort: string, options?: WaitOptions): Promise<void>;
   disconnectDevice(hostPort: string, options?: WaitOptions): Promise<boolean>;
+  version(options?: WaitOptions): Promise<number>;
 }
