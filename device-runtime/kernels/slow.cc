@@ -28,16 +28,7 @@ const float* f32(Weights w) {
 }
 }  // namespace
 
-std::vector<std::string_view> available_isas() { return {"slow"}; }
-std::string_view isa() { return "slow"; }
-void set_isa(std::string_view) {}
-std::string_view numeric_class() { return "f32-slow"; }
 
-std::size_t gemm_workspace(int threads, GemmOp, i64, i64, i64) { return (std::size_t{17} << 20) + (std::size_t{1} << 19) * static_cast<std::size_t>(threads); }
-void gemm(ThreadPool&, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb, float* C, i64 ldc,
-          float beta, const Epilogue& e, Workspace) {
-  reference::gemm(op, M, N, K, A, lda, f32(B), ldb, C, ldc, beta, e.alpha, e.bias, e.residual, e.ld_residual);
-}
 std::size_t attention_workspace(int threads, const AttentionShape&) { return (std::size_t{1} << 20) * static_cast<std::size_t>(threads); }
 void attention_forward(ThreadPool&, const AttentionShape& s, const float* qkv, i64 ld_qkv, float* out, i64 ld_out,
                        float* lse, const DropoutSite& d, Workspace) {

@@ -1,0 +1,168 @@
+// Blocking, packing and sharing of the matrix product. The smaller operand is packed once, by all workers, in slabs; the
+// other one is cut into panels that are taken by stealing and packed privately by the taker.
+#include "kernels/gemm.h"
+
+#include <algorithm>
+
+#include "kernels/check.h"
+#include "kernels/simd/table.h"
+
+namespace mft::kernels {
+namespace {
+
+constexpr i64 kSlabDepth = 10 * kGemmBlockK;              // k of a shared slab
+constexpr i64 kSlabFloats = (i64{16} << 20) / 4;          // at most 16 MiB
+constexpr i64 kUnit = 96;                                 // a multiple of every strip width
+constexpr i64 kWidestPanel = 2 * kUnit;
+constexpr i64 kChunk = 2 * kUnit;                         // shared rows that stay in the second-level cache
+constexpr i64 kPanelFloats = kWidestPanel * kGemmBlockK;  // private scratch of a worker
+
+constexpr i64 round_up(i64 x, i64 unit) { return (x + unit - 1) / unit * unit; }
+
+// One operand, seen as `rows` rows (of A, or columns of B) by K.
+struct Side {
+  Weights data;
+  i64 ld;
+  i64 rows;
+  bool k_contiguous;
+  int strip;
+
+  // Packs rows [r, r + count) and k [k, k + depth).
+  void pack(const Table& isa, i64 r, i64 count, i64 k, i64 depth, float* packed) const {
+    const Weights from = data.at(k_contiguous ? r * ld + k : k * ld + r);
+    (k_contiguous ? isa.pack_rows : isa.pack_columns)(from.data, from.dtype, ld, count, depth, strip, packed);
+  }
+};
+
+struct Plan {
+  bool share_left;      // A is the shared side
+  i64 slab_depth;       // k
+  i64 slab_rows;        // of the shared side
+  i64 panel;            // rows of the private side in one task
+};
+
+Plan make_plan(i64 M, i64 N, i64 K) {
+  Plan plan{};
+  plan.share_left = M <= N;
+  const i64 shared = std::min(M, N), own = std::max(M, N);
+  plan.slab_depth = std::min(K, kSlabDepth);
+  const i64 fit = std::max(kUnit, kSlabFloats / std::max<i64>(plan.slab_depth, 1) / kUnit * kUnit);
+  plan.slab_rows = std::min(round_up(shared, kUnit), fit);
+  plan.panel = own >= 16 * kWidestPanel ? kWidestPanel : own >= 16 * kUnit ? kUnit : kUnit / 2;
+  return plan;
+}
+
+i64 slab_floats(const Plan& plan) { return plan.slab_rows * plan.slab_depth; }
+
+class Product {
+ public:
+  Product(ThreadPool& pool, const Side& left, const Side& right, i64 K, float* C, i64 ldc, float beta,
+          const Epilogue& epilogue, const Plan& plan, float* scratch)
+      : isa_(table()),
+        pool_(pool),
+        shared_(plan.share_left ? left : right),
+        own_(plan.share_left ? right : left),
+        K_(K),
+        C_(C),
+        ldc_(ldc),
+        beta_(beta),
+        epilogue_(epilogue),
+        plan_(plan),
+        slab_(scratch),
+        panels_(scratch + slab_floats(plan)) {}
+
+  void run() {
+    for (i64 r = 0; r < shared_.rows; r += plan_.slab_rows) {
+      const i64 rows = std::min(plan_.slab_rows, shared_.rows - r);
+      for (i64 k = 0; k < K_; k += plan_.slab_depth) {
+        const i64 depth = std::min(plan_.slab_depth, K_ - k);
+        pack_slab(r, rows, k, depth);
+        const i64 tasks = (own_.rows + plan_.panel - 1) / plan_.panel;
+        pool_.parallel_for(tasks, [&](i64 task, int worker) { multiply(task * plan_.panel, worker, r, rows, k, depth); });
+      }
+    }
+  }
+
+ private:
+  // The slab: for each k block, the strips of all its rows.
+  float* slab_at(i64 rows, i64 row, i64 block_k, i64 depth) const {
+    const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
+    return slab_ + block_k * round_up(rows, shared_.strip) + row * block_depth;
+  }
+
+  void pack_slab(i64 r, i64 rows, i64 k, i64 depth) {
+    const i64 groups = (rows + kUnit - 1) / kUnit;
+    const i64 blocks = (depth + kGemmBlockK - 1) / kGemmBlockK;
+    pool_.parallel_for(groups * blocks, [&](i64 task, int) {
+      const i64 row = task % groups * kUnit, block_k = task / groups * kGemmBlockK;
+      shared_.pack(isa_, r + row, std::min(kUnit, rows - row), k + block_k, std::min(kGemmBlockK, depth - block_k),
+                   slab_at(rows, row, block_k, depth));
+    });
+  }
+
+  // Panel [own, own + width) of the private side against the whole slab.
+  void multiply(i64 own, int worker, i64 r, i64 rows, i64 k, i64 depth) const {
+    float* const panel = panels_ + worker * kPanelFloats;
+    const i64 width = std::min(plan_.panel, own_.rows - own);
+    for (i64 block_k = 0; block_k < depth; block_k += kGemmBlockK) {
+      const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
+      own_.pack(isa_, own, width, k + block_k, block_depth, panel);
+      const bool first = k + block_k == 0;
+      for (i64 chunk = 0; chunk < rows; chunk += kChunk) {
+        const i64 chunk_rows = std::min(kChunk, rows - chunk);
+        const float* const packed = slab_at(rows, chunk, block_k, depth);
+        if (plan_.share_left) {
+          block(r + chunk, chunk_rows, own, width, block_depth, packed, panel, first);
+        } else {
+          block(own, width, r + chunk, chunk_rows, block_depth, panel, packed, first);
+        }
+      }
+    }
+  }
+
+  void block(i64 m, i64 M, i64 n, i64 N, i64 depth, const float* a, const float* b, bool first) const {
+    BlockEpilogue e;
+    e.alpha = epilogue_.alpha;
+    e.accumulate = !first || beta_ != 0.0f;
+    if (first) {
+      if (epilogue_.bias != nullptr) e.bias = epilogue_.bias + n;
+      if (epilogue_.residual != nullptr) e.residual = epilogue_.residual + m * epilogue_.ld_residual + n;
+      e.ld_residual = epilogue_.ld_residual;
+    }
+    isa_.gemm_block(M, N, depth, a, b, C_ + m * ldc_ + n, ldc_, e);
+  }
+
+  const Table& isa_;
+  ThreadPool& pool_;
+  const Side &shared_, &own_;
+  i64 K_;
+  float* C_;
+  i64 ldc_;
+  float beta_;
+  const Epilogue& epilogue_;
+  Plan plan_;
+  float* slab_;
+  float* panels_;
+};
+
+}  // namespace
+
+std::size_t gemm_workspace(int threads, GemmOp, i64 M, i64 N, i64 K) {
+  return static_cast<std::size_t>(slab_floats(make_plan(M, N, K)) + threads * kPanelFloats) * sizeof(float);
+}
+
+void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb, float* C,
+          i64 ldc, float beta, const Epilogue& epilogue, Workspace workspace) {
+  check_that(M >= 0 && N >= 0 && K > 0 && ldc >= N, "kernels.shape", "gemm: a size is negative or a row distance too short");
+  check_that(beta == 0.0f || beta == 1.0f, "kernels.shape", "gemm: beta is 0 or 1");
+  if (M == 0 || N == 0) return;
+  const Table& isa = table();
+  const Side left{A, lda, M, op != GemmOp::kTN, isa.tile_rows};
+  const Side right{B, ldb, N, op == GemmOp::kNT, isa.tile_columns};
+  check_that(lda >= (left.k_contiguous ? K : M) && ldb >= (right.k_contiguous ? K : N), "kernels.shape",
+             "gemm: a row distance is shorter than a row");
+  check_workspace("gemm", workspace, gemm_workspace(pool.threads(), op, M, N, K));
+  Product(pool, left, right, K, C, ldc, beta, epilogue, make_plan(M, N, K), reinterpret_cast<float*>(workspace.data())).run();
+}
+
+}  // namespace mft::kernels

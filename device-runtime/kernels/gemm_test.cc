@@ -1,0 +1,160 @@
+#include "kernels/gemm.h"
+
+#include "kernels/reference/gemm.h"
+#include "kernels/test_support.h"
+
+namespace mft::kernels::test {
+namespace {
+
+struct Case {
+  GemmOp op;
+  i64 M, N, K;
+  float beta = 0;
+  float alpha = 1;
+  bool bias = false, residual = false;
+  i64 pad = 0;  // of every row distance
+};
+
+i64 a_columns(const Case& c) { return (c.op == GemmOp::kTN ? c.M : c.K) + c.pad; }
+i64 a_rows(const Case& c) { return c.op == GemmOp::kTN ? c.K : c.M; }
+i64 b_columns(const Case& c) { return (c.op == GemmOp::kNT ? c.K : c.N) + c.pad; }
+i64 b_rows(const Case& c) { return c.op == GemmOp::kNT ? c.N : c.K; }
+
+struct Data {
+  explicit Data(const Case& c)
+      : A(random_vector(a_rows(c) * a_columns(c), 1)),
+        B(random_vector(b_rows(c) * b_columns(c), 2)),
+        C(random_vector(c.M * (c.N + c.pad), 3)),
+        bias(random_vector(c.N, 4)),
+        residual(random_vector(c.M * (c.N + c.pad), 5)) {}
+  std::vector<float> A, B, C, bias, residual;
+};
+
+std::vector<float> compute(ThreadPool& pool, const Case& c, const Data& d, Weights B) {
+  std::vector<float> C = d.C;
+  Epilogue e;
+  e.alpha = c.alpha;
+  e.bias = c.bias ? d.bias.data() : nullptr;
+  e.residual = c.residual ? d.residual.data() : nullptr;
+  e.ld_residual = c.N + c.pad;
+  const Scratch scratch(gemm_workspace(pool.threads(), c.op, c.M, c.N, c.K));
+  gemm(pool, c.op, c.M, c.N, c.K, d.A.data(), a_columns(c), B, b_columns(c), C.data(), c.N + c.pad, c.beta, e, scratch);
+  return C;
+}
+
+std::vector<double> expected(const Case& c, const Data& d, const std::vector<double>& B) {
+  std::vector<double> C = to_double(d.C);
+  const std::vector<double> A = to_double(d.A), bias = to_double(d.bias), residual = to_double(d.residual);
+  reference::gemm<double>(c.op, c.M, c.N, c.K, A.data(), a_columns(c), B.data(), b_columns(c), C.data(), c.N + c.pad,
+                          static_cast<double>(c.beta), static_cast<double>(c.alpha), c.bias ? bias.data() : nullptr,
+                          c.residual ? residual.data() : nullptr, c.N + c.pad);
+  return C;
+}
+
+TEST(Gemm, EqualsTheReferenceAtOddShapesOnEveryInstructionSet) {
+  const IsaGuard guard;
+  Random random(7);
+  const GemmOp ops[] = {GemmOp::kNT, GemmOp::kNN, GemmOp::kTN};
+  for (const std::string_view name : available_isas()) {
+    set_isa(name);
+    ThreadPool pool(2);
+    for (int i = 0; i < 60; ++i) {
+      Case c{ops[i % 3], 1 + random.below(i < 30 ? 20 : 150), 1 + random.below(i < 30 ? 70 : 250),
+             1 + random.below(i % 4 == 0 ? 900 : 60)};
+      c.beta = static_cast<float>(random.below(2));
+      c.alpha = random.below(2) == 0 ? 1.0f : 0.5f;
+      c.bias = random.below(2) == 0;
+      c.residual = random.below(3) == 0;
+      c.pad = random.below(4);
+      const Data d(c);
+      EXPECT_LT(relative_error(compute(pool, c, d, d.B.data()), expected(c, d, to_double(d.B))), 2e-6)
+          << name << " case " << i << ": " << c.M << " x " << c.N << " x " << c.K;
+    }
+  }
+}
+
+TEST(Gemm, HasTheSameBitsForAllThreadsAndInstructionSets) {
+  for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN, GemmOp::kTN}) {
+    for (const Case& c : {Case{op, 131, 517, 801, 1, 1, true, false, 1}, Case{op, 205, 100, 389, 0, 0.5f, true, true}}) {
+      const Data d(c);
+      const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, d.B.data())}; });
+      EXPECT_LT(relative_error(out[0], expected(c, d, to_double(d.B))), 2e-6);
+    }
+  }
+}
+
+// Shapes beyond one slab: K over 3840 and, with it, rows over 1056.
+TEST(Gemm, GoesOverSlabs) {
+  ThreadPool pool(2);
+  for (const Case& c : {Case{GemmOp::kNN, 30, 50, 8001}, Case{GemmOp::kNT, 1100, 1100, 3841, 1}}) {
+    const Data d(c);
+    const std::vector<float> C = compute(pool, c, d, d.B.data());
+    Random random(3);
+    for (int i = 0; i < 200; ++i) {
+      const i64 m = random.below(c.M), n = random.below(c.N);
+      double sum = c.beta != 0 ? static_cast<double>(d.C[static_cast<std::size_t>(m * c.N + n)]) : 0.0;
+      for (i64 k = 0; k < c.K; ++k) {
+        const auto b = static_cast<std::size_t>(c.op == GemmOp::kNT ? n * c.K + k : k * c.N + n);
+        sum += static_cast<double>(d.A[static_cast<std::size_t>(m * c.K + k)]) * static_cast<double>(d.B[b]);
+      }
+      ASSERT_NEAR(static_cast<double>(C[static_cast<std::size_t>(m * c.N + n)]), sum, 2e-4) << m << " " << n;
+    }
+  }
+}
+
+std::uint16_t to_bf16(float x) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, 4);
+  return static_cast<std::uint16_t>(bits >> 16);
+}
+
+TEST(Gemm, ConvertsBf16AndF16WhilePacking) {
+  for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN}) {
+    const Case c{op, 77, 203, 430, 0, 1, false, false, 3};
+    const Data d(c);
+    std::vector<std::uint16_t> bf16, f16;
+    std::vector<double> bf16_values, f16_values;
+    Random random(5);
+    for (const float x : d.B) {
+      bf16.push_back(to_bf16(x));
+      const std::uint32_t bits = std::uint32_t{bf16.back()} << 16;
+      float value = 0;
+      std::memcpy(&value, &bits, 4);
+      bf16_values.push_back(static_cast<double>(value));
+      // f16: sign, exponent 10..15 (values below 2), mantissa; built and valued by its definition; one in 16 is subnormal
+      const std::uint32_t sign = random.next() & 1, mantissa = random.next() & 0x3FF;
+      const std::uint32_t exponent = random.below(16) == 0 ? 0 : 10 + static_cast<std::uint32_t>(random.below(6));
+      f16.push_back(static_cast<std::uint16_t>(sign << 15 | exponent << 10 | mantissa));
+      const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
+                                             : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25);
+      f16_values.push_back(sign != 0 ? -magnitude : magnitude);
+    }
+    const Outputs out = expect_same_everywhere([&](ThreadPool& pool) {
+      return Outputs{compute(pool, c, d, {bf16.data(), DType::kBF16}), compute(pool, c, d, {f16.data(), DType::kF16})};
+    });
+    EXPECT_LT(relative_error(out[0], expected(c, d, bf16_values)), 2e-6);
+    EXPECT_LT(relative_error(out[1], expected(c, d, f16_values)), 2e-6);
+  }
+}
+
+TEST(Gemm, LeavesWhatIsBesideItsRows) {
+  ThreadPool pool(1);
+  const Case c{GemmOp::kNT, 13, 17, 5, 0, 1, false, false, 3};
+  const Data d(c);
+  const std::vector<float> C = compute(pool, c, d, d.B.data());
+  for (i64 m = 0; m < c.M; ++m) {
+    for (i64 n = c.N; n < c.N + c.pad; ++n) {
+      const auto i = static_cast<std::size_t>(m * (c.N + c.pad) + n);
+      EXPECT_EQ(C[i], d.C[i]);
+    }
+  }
+}
+
+TEST(Gemm, RefusesASmallWorkspace) {
+  ThreadPool pool(1);
+  std::vector<float> x(4);
+  EXPECT_ANY_THROW(gemm(pool, GemmOp::kNT, 2, 2, 2, x.data(), 2, x.data(), 2, x.data(), 2, 0, {}, {}));
+}
+
+}  // namespace
+}  // namespace mft::kernels::test

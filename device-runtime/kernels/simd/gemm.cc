@@ -1,0 +1,116 @@
+// The register tile and the loop over tiles of one block.
+#include "kernels/simd/gemm_block.h"
+
+namespace mft::kernels::MFT_ISA {
+namespace {
+
+// Reads a vector of what the result is added to.
+MFT_INLINE V initial(const float* C, const BlockEpilogue& e, const float* bias, const float* residual) {
+  V v = hn::Zero(kF);
+  if (bias != nullptr) v = hn::LoadU(kF, bias);
+  if (residual != nullptr) v = hn::Add(v, hn::LoadU(kF, residual));
+  if (e.accumulate) v = hn::Add(v, hn::LoadU(kF, C));
+  return v;
+}
+
+// One tile: C [Rows, kTileColumns], Rows <= kTileRows. bias and residual are of the tile's first element.
+template <int Rows>
+void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e, const float* bias,
+          const float* residual, i64 ld_residual) {
+  V sum[Rows][kTileVectors];
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::Zero(kF);
+  }
+  for (i64 k = 0; k < K; ++k) {
+    V column[kTileVectors];
+    MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(kF, b + v * kWidth);
+    MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+      const V row = hn::Set(kF, a[r]);
+      MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(row, column[v], sum[r][v]);
+    }
+    a += kTileRows;
+    b += kTileColumns;
+  }
+  const V alpha = hn::Set(kF, e.alpha);
+  if (bias == nullptr && residual == nullptr) {  // the common cases without tests inside the loops
+    if (!e.accumulate) {
+      MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+        MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) {
+          hn::StoreU(hn::MulAdd(alpha, sum[r][v], hn::Zero(kF)), kF, C + r * ldc + v * kWidth);
+        }
+      }
+    } else {
+      MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+        MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) {
+          float* const c = C + r * ldc + v * kWidth;
+          hn::StoreU(hn::MulAdd(alpha, sum[r][v], hn::LoadU(kF, c)), kF, c);
+        }
+      }
+    }
+    return;
+  }
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) {
+      float* const c = C + r * ldc + v * kWidth;
+      const V start = initial(c, e, bias == nullptr ? nullptr : bias + v * kWidth,
+                              residual == nullptr ? nullptr : residual + r * ld_residual + v * kWidth);
+      hn::StoreU(hn::MulAdd(alpha, sum[r][v], start), kF, c);
+    }
+  }
+}
+
+// The smallest of the compiled tiles that has `rows` rows.
+void tile_of(i64 rows, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e,
+             const float* bias, const float* residual, i64 ld_residual) {
+  if constexpr (kTileRows > 4) {
+    if (rows <= 4) return tile<4>(K, a, b, C, ldc, e, bias, residual, ld_residual);
+  }
+  if constexpr (kTileRows > 8) {
+    if (rows <= 8) return tile<8>(K, a, b, C, ldc, e, bias, residual, ld_residual);
+  }
+  tile<kTileRows>(K, a, b, C, ldc, e, bias, residual, ld_residual);
+}
+
+// A tile at the edge of C: computed in full on a copy, only the part inside is read and written.
+void edge_tile(i64 rows, i64 columns, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e,
+               const float* bias, const float* residual) {
+  alignas(64) float c[kTileRows * kTileColumns] = {};
+  alignas(64) float addend[kTileRows * kTileColumns] = {};
+  alignas(64) float offset[kTileColumns] = {};
+  for (i64 r = 0; r < rows; ++r) {
+    for (i64 n = 0; n < columns; ++n) {
+      if (e.accumulate) c[r * kTileColumns + n] = C[r * ldc + n];
+      if (residual != nullptr) addend[r * kTileColumns + n] = residual[r * e.ld_residual + n];
+    }
+  }
+  if (bias != nullptr) {
+    for (i64 n = 0; n < columns; ++n) offset[n] = bias[n];
+  }
+  tile_of(rows, K, a, b, c, kTileColumns, e, bias == nullptr ? nullptr : offset,
+          residual == nullptr ? nullptr : addend, kTileColumns);
+  for (i64 r = 0; r < rows; ++r) {
+    for (i64 n = 0; n < columns; ++n) C[r * ldc + n] = c[r * kTileColumns + n];
+  }
+}
+
+}  // namespace
+
+void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e) {
+  for (i64 n = 0; n < N; n += kTileColumns) {
+    const float* const strip = b + n * K;
+    const i64 columns = N - n < kTileColumns ? N - n : kTileColumns;
+    const float* const bias = e.bias == nullptr ? nullptr : e.bias + n;
+    for (i64 m = 0; m < M; m += kTileRows) {
+      const i64 rows = M - m < kTileRows ? M - m : kTileRows;
+      const float* const residual = e.residual == nullptr ? nullptr : e.residual + m * e.ld_residual + n;
+      float* const c = C + m * ldc + n;
+      if (rows == kTileRows && columns == kTileColumns) {
+        tile<kTileRows>(K, a + m * K, strip, c, ldc, e, bias, residual, e.ld_residual);
+      } else {
+        edge_tile(rows, columns, K, a + m * K, strip, c, ldc, e, bias, residual);
+      }
+    }
+  }
+}
+
+}  // namespace mft::kernels::MFT_ISA
