@@ -8,8 +8,8 @@ import type { HostEvent, RunState } from '../runs/index.ts';
 
 /** Everything that happens to a run, in the order in which it is shown. */
 export type RunSignal =
-  /** From the phone; stored already. */
-  | { type: 'event'; event: mft.v1.Event }
+  /** From the phone; stored already. `replayed`: from the record, it happened before this host attached. */
+  | { type: 'event'; event: mft.v1.Event; replayed?: boolean }
   /** The host's state machine moved. */
   | { type: 'transition'; state: RunState; reason: string; timeMs: number }
   /** The host noticed something a person must know; stored already. */
