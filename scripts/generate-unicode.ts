@@ -96,7 +96,7 @@ namespace mft::unicode_tables {
 const char* const kVersion = "${TABLE_UNICODE}";
 
 const std::uint8_t kBlockOf[${index.length}] = {
-${lines(index.map(String), 24)}
+${lines(index.map(String), 20)}
 };
 
 const std::uint64_t kBlocks[${words.length}] = {

@@ -20,14 +20,14 @@ inline constexpr std::int32_t kNoTarget = -100;  // no label here: the loss leav
 class Split {
  public:
   Split() = default;
-  // [begin, end) of the file's tokens. The file must outlive the split.
-  Split(const TokenFile* file, std::uint64_t begin, std::uint64_t end, std::uint32_t row_tokens);
+  // [begin, end) of the file's tokens. The file must outlive the split. vocab_size: of the model.
+  Split(const TokenFile* file, std::uint64_t begin, std::uint64_t end, std::uint32_t row_tokens, std::int32_t vocab_size);
 
   std::uint64_t tokens() const { return end_ - begin_; }
   std::uint64_t rows() const { return rows_; }
   std::uint32_t row_tokens() const { return row_tokens_; }  // T
 
-  // tokens, targets: [T]. row < rows().
+  // tokens, targets: [T]. row < rows(). Failure data.token-out-of-range for an id that the model has no row for.
   void read_row(std::uint64_t row, std::int32_t* tokens, std::int32_t* targets) const;
 
  private:
@@ -36,6 +36,7 @@ class Split {
   std::uint64_t end_ = 0;
   std::uint64_t rows_ = 0;
   std::uint32_t row_tokens_ = 0;
+  std::uint32_t vocab_size_ = 0;
 };
 
 struct Batch {
@@ -50,9 +51,8 @@ class Dataset {
  public:
   // The last floor(n * validation_fraction) tokens are the validation split, the others train; no target of the train
   // split comes from the validation split. `validation`, if given, is the whole validation split instead.
-  // vocab_size: of the model; a token at or above it is Failure data.token-out-of-range.
   // Failure data.too-short: a split that should have rows has fewer than T tokens (says how many there are, how many are
-  // needed).
+  // needed). vocab_size: of the model.
   Dataset(TokenFile train, std::uint32_t row_tokens, double validation_fraction, std::int32_t vocab_size);
   Dataset(TokenFile train, TokenFile validation, std::uint32_t row_tokens, std::int32_t vocab_size);
 
@@ -74,7 +74,10 @@ class Dataset {
   Split validation_;
 };
 
-// Rows of `split` as fill_validation does for the validation split; for `mft eval` of a whole file.
+// All tokens of a file, for evaluating it. Failure data.too-short when there are fewer than T.
+Split whole_file(const TokenFile& file, std::uint32_t row_tokens, std::int32_t vocab_size);
+
+// Rows first .. first + rows of a split in the order of the text, fewer at its end (out.rows says how many).
 void fill_in_order(const Split& split, std::uint64_t first, std::uint32_t rows, Batch& out);
 
 }  // namespace mft

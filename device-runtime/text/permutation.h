@@ -1,4 +1,4 @@
-// A permutation of 0 .. n-1 that is computed, not stored: a four-round Feistel network over the next even number of bits,
+// A permutation of 0 .. n-1 that is computed, not stored: an eight-round Feistel network over the next even number of bits,
 // with cycle walking (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). For shuffling, not for secrets.
 #pragma once
 

@@ -120,25 +120,30 @@ function resolveMerges(
   });
 }
 
+/**
+ * Ids of the added tokens. `tokenizers` takes the model's id where the model has the token, otherwise the next one after
+ * all others, whatever the file says: a file that says something else means something unclear and is refused.
+ */
 function resolveAdded(
   vocab: Map<string, number>,
   json: TokenizerJson,
   tokens: (Uint8Array | undefined)[],
 ): TokenizerTables['added'] {
   const seen = new Set<string>();
-  return json.added_tokens.map((token) => {
-    const { id, content } = token;
-    const modelId = vocab.get(content);
+  let next = vocab.size;
+  return json.added_tokens.map(({ id, content, special, normalized }) => {
     if (seen.has(content)) throw invalid(`added token ${JSON.stringify(content)} is there twice`);
     seen.add(content);
-    if (modelId === undefined ? tokens[id] !== undefined : modelId !== id) {
-      throw invalid(`added token ${JSON.stringify(content)} has id ${id}, which the vocabulary contradicts`);
+    const expected = vocab.get(content) ?? next;
+    if (id !== expected) {
+      throw invalid(
+        `added token ${JSON.stringify(content)} has id ${id}; by the vocabulary it is ${expected}`,
+      );
     }
-    if (id > tokens.length + json.added_tokens.length + 1024) {
-      throw invalid(`added token ${JSON.stringify(content)} has id ${id}, far above all others`);
-    }
+    if (!vocab.has(content) && tokens[id] !== undefined) throw invalid(`two tokens have id ${id}`);
+    next = Math.max(next, id + 1);
     tokens[id] = new TextEncoder().encode(content);
-    return { id, special: token.special, normalized: token.normalized };
+    return { id, special, normalized };
   });
 }
 

@@ -1,0 +1,125 @@
+// The text room by hand and for tests that compare with other tokenizers:
+//   text_tool encode TOKENIZER.BIN FILE [--plain]     ids, little-endian i32, on stdout
+//   text_tool cases TOKENIZER.BIN FILE [--plain]      texts, each after its length (u32); for each its ids after their count
+//   text_tool decode TOKENIZER.BIN FILE               ids, each list after its count; for each its text after its length
+//   text_tool classes                                 one byte a code point: 0 other, 1 letter, 2 number, 3 space
+//   text_tool bench TOKENIZER.BIN FILE                MB/s on stderr
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "text/tokenizer.h"
+#include "text/unicode.h"
+
+namespace mft {
+namespace {
+
+void write_out(const void* data, std::size_t bytes) {
+  if (bytes > 0 && std::fwrite(data, 1, bytes, stdout) != bytes) fail_io("write", "stdout", errno);
+}
+
+void encode(const std::string& tables, const std::string& path, SpecialText special, bool print) {
+  Tokenizer tokenizer = Tokenizer::open(tables);
+  const File file = File::open_read(path);
+  std::uint64_t offset = 0;
+  std::uint64_t tokens = 0;
+  const std::uint64_t begin = monotonic_us();
+  tokenizer.encode_stream(
+      [&](char* buffer, std::size_t capacity) {
+        const std::size_t got = file.read_at(buffer, capacity, offset);
+        offset += got;
+        return got;
+      },
+      [&](const std::int32_t* ids, std::size_t count) {
+        tokens += count;
+        if (print) write_out(ids, count * sizeof(*ids));
+      },
+      special);
+  const std::uint64_t us = monotonic_us() - begin;
+  if (!print) {
+    std::fprintf(stderr, "%llu bytes, %llu tokens, %.1f MB/s\n", static_cast<unsigned long long>(offset),
+                 static_cast<unsigned long long>(tokens), static_cast<double>(offset) / static_cast<double>(us + 1));
+  }
+}
+
+// The records of a file, each after its u32 count of items.
+std::vector<std::string> read_records(const std::string& path, std::size_t item_bytes) {
+  const std::string all = read_all(path, std::uint64_t{1} << 30);
+  std::vector<std::string> records;
+  for (std::size_t at = 0; at < all.size();) {
+    std::uint32_t count = 0;
+    if (all.size() - at < sizeof(count)) throw Failure("io.cut-off", path + " ends inside a length");
+    std::memcpy(&count, all.data() + at, sizeof(count));
+    at += sizeof(count);
+    if ((all.size() - at) / item_bytes < count) throw Failure("io.cut-off", path + " ends inside a record");
+    records.push_back(all.substr(at, count * item_bytes));
+    at += count * item_bytes;
+  }
+  return records;
+}
+
+void cases(const std::string& tables, const std::string& path, SpecialText special) {
+  Tokenizer tokenizer = Tokenizer::open(tables);
+  for (const std::string& text : read_records(path, 1)) {
+    std::vector<std::int32_t> ids;
+    tokenizer.encode(text, ids, special);
+    const auto count = static_cast<std::uint32_t>(ids.size());
+    write_out(&count, sizeof(count));
+    write_out(ids.data(), ids.size() * sizeof(ids[0]));
+  }
+}
+
+void decode(const std::string& tables, const std::string& path) {
+  const Tokenizer tokenizer = Tokenizer::open(tables);
+  for (const std::string& record : read_records(path, sizeof(std::int32_t))) {
+    std::vector<std::int32_t> ids(record.size() / sizeof(std::int32_t));
+    if (!ids.empty()) std::memcpy(ids.data(), record.data(), record.size());
+    const std::string text = tokenizer.decode(ids);
+    const auto bytes = static_cast<std::uint32_t>(text.size());
+    write_out(&bytes, sizeof(bytes));
+    write_out(text.data(), text.size());
+  }
+}
+
+void classes() {
+  std::string all(0x110000, '\0');
+  for (std::uint32_t c = 0; c < 0x110000; ++c) all[c] = static_cast<char>(class_of(c));
+  write_out(all.data(), all.size());
+}
+
+int run(const std::vector<std::string>& args) {
+  const bool plain = args.size() == 4 && args[3] == "--plain";
+  const SpecialText special = plain ? SpecialText::kPlain : SpecialText::kMatch;
+  if ((args.size() == 3 || plain) && args[0] == "encode") {
+    encode(args[1], args[2], special, true);
+  } else if ((args.size() == 3 || plain) && args[0] == "cases") {
+    cases(args[1], args[2], special);
+  } else if (args.size() == 3 && args[0] == "bench") {
+    encode(args[1], args[2], SpecialText::kMatch, false);
+  } else if (args.size() == 3 && args[0] == "decode") {
+    decode(args[1], args[2]);
+  } else if (args.size() == 1 && args[0] == "classes") {
+    classes();
+  } else {
+    std::fprintf(stderr, "usage: text_tool encode|cases|decode|bench TOKENIZER.BIN FILE [--plain] | classes\n");
+    return 2;
+  }
+  if (std::fflush(stdout) != 0) fail_io("write", "stdout", errno);
+  return 0;
+}
+
+}  // namespace
+}  // namespace mft
+
+int main(int argc, char** argv) {
+  try {
+    return mft::run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const mft::Failure& failure) {
+    std::fprintf(stderr, "%s: %s\n%s\n", failure.code().c_str(), failure.what(), failure.hint().c_str());
+    return 1;
+  }
+}
