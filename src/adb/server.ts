@@ -178,7 +178,8 @@ export class AdbServer implements WireServer {
       return await Wire.dial(this.address, signal);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+      if (!(error instanceof Error && 'code' in error)) throw error;
+      const refused = error.code === 'ECONNREFUSED';
       if (!refused || !isLocal(this.address.host)) throw serverUnreachable(this.address, error);
     }
     await this.#start();

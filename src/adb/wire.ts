@@ -1,9 +1,13 @@
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import connectionModule from '@devicefarmer/adbkit/dist/src/adb/connection.js';
 import { AdbFail } from './errors.ts';
 import type { ServerAddress } from './types.ts';
 
-const Connection = connectionModule.default;
+// CommonJS with its class at `exports.default`: bundlers and test runners disagree on what importing that gives, and
+// require does not. One file of adbkit, because its index loads three times as much.
+const { default: Connection } = createRequire(import.meta.url)(
+  '@devicefarmer/adbkit/dist/src/adb/connection.js',
+) as typeof import('@devicefarmer/adbkit/dist/src/adb/connection.js');
 type Connection = InstanceType<typeof Connection>;
 
 /** The length of a service name is four hex digits; adbkit would send five without a word. */
