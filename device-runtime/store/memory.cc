@@ -31,6 +31,10 @@ Memory& Memory::operator=(Memory&& other) noexcept {
   return *this;
 }
 
+void Memory::discard() {
+  if (data_ != nullptr && madvise(data_, bytes_, MADV_DONTNEED) != 0) std::memset(data_, 0, bytes_);
+}
+
 Memory::~Memory() {
   if (data_ != nullptr) munmap(data_, bytes_);  // fails only for arguments that are not ours
 }

@@ -15,6 +15,9 @@ class Memory {
   Memory& operator=(Memory&& other) noexcept;
   ~Memory();
 
+  // Gives the pages back; the content is zero again.
+  void discard();
+
   std::byte* data() const { return data_; }
   uint64_t size() const { return bytes_; }
 

@@ -147,7 +147,7 @@ const TensorView* Pin::find(std::string_view name) const {
   return nullptr;
 }
 
-const float* Pin::f32(std::string_view name, std::initializer_list<uint64_t> shape) const {
+const TensorView& Pin::tensor(std::string_view name, std::span<const uint64_t> shape) const {
   const TensorView* tensor = find(name);
   const std::string label = "tensor '" + std::string(name) + "'";
   if (tensor == nullptr) {
@@ -156,18 +156,23 @@ const float* Pin::f32(std::string_view name, std::initializer_list<uint64_t> sha
   }
   if (!std::equal(tensor->shape.begin(), tensor->shape.end(), shape.begin(), shape.end())) {
     throw Failure("model.tensor-shape",
-                  label + " has shape " + shape_text(tensor->shape) + ", expected " +
-                      shape_text(std::span(shape.begin(), shape.size())),
+                  label + " has shape " + shape_text(tensor->shape) + ", expected " + shape_text(shape),
                   "The model pack does not fit its configuration: import the model again.");
   }
-  if (tensor->dtype != v1::DTYPE_F32) {
-    throw Failure("model.dtype-unsupported", label + " is stored as " + v1::DType_Name(tensor->dtype) + ", expected F32",
-                  "Import the model again with 32-bit weights.");
-  }
-  return reinterpret_cast<const float*>(tensor->data);
+  return *tensor;
 }
 
-float* Pin::writable_f32(std::string_view name, std::initializer_list<uint64_t> shape) const {
+const float* Pin::f32(std::string_view name, std::span<const uint64_t> shape) const {
+  const TensorView& found = tensor(name, shape);
+  if (found.dtype != v1::DTYPE_F32) {
+    throw Failure("model.dtype-unsupported",
+                  "tensor '" + std::string(name) + "' is stored as " + v1::DType_Name(found.dtype) + ", expected F32",
+                  "Import the model again with 32-bit weights.");
+  }
+  return reinterpret_cast<const float*>(found.data);
+}
+
+float* Pin::writable_f32(std::string_view name, std::span<const uint64_t> shape) const {
   const float* values = f32(name, shape);
   if (owner_->residency_ != Residency::kPrivate) {
     throw Failure("store.read-only", "tensor '" + std::string(name) + "' is mapped read-only and cannot be trained");

@@ -53,11 +53,18 @@ class Pin {
   std::span<const TensorView> tensors() const;
   // nullptr when the segment has no such tensor.
   const TensorView* find(std::string_view name) const;
-  // The f32 values of a tensor of exactly this shape. Failure model.tensor-missing, model.tensor-shape,
-  // model.dtype-unsupported.
-  const float* f32(std::string_view name, std::initializer_list<uint64_t> shape) const;
+  // A tensor of exactly this shape, of any type. Failure model.tensor-missing, model.tensor-shape.
+  const TensorView& tensor(std::string_view name, std::span<const uint64_t> shape) const;
+  // The f32 values of such a tensor. Failure model.dtype-unsupported for another type.
+  const float* f32(std::string_view name, std::span<const uint64_t> shape) const;
+  const float* f32(std::string_view name, std::initializer_list<uint64_t> shape) const {
+    return f32(name, std::span(shape.begin(), shape.size()));
+  }
   // The same, to write to. Failure store.read-only on a mapped segment.
-  float* writable_f32(std::string_view name, std::initializer_list<uint64_t> shape) const;
+  float* writable_f32(std::string_view name, std::span<const uint64_t> shape) const;
+  float* writable_f32(std::string_view name, std::initializer_list<uint64_t> shape) const {
+    return writable_f32(name, std::span(shape.begin(), shape.size()));
+  }
 
  private:
   friend class Segments;

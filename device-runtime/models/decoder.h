@@ -1,0 +1,83 @@
+// The decoder behind models::Model: the walk over pinned segments, forwards and backwards, and what it owns.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/arena.h"
+#include "models/adapters.h"
+#include "models/config.h"
+#include "models/lookup_gradient.h"
+#include "models/model.h"
+#include "models/plan.h"
+#include "nn/head.h"
+#include "store/memory.h"
+
+namespace mft::models {
+
+class Decoder final : public Model {
+ public:
+  Decoder(const v1::ModelConfig& config, store::Segments& segments, const ModelOptions& options, ThreadPool& pool);
+
+  const v1::ModelConfig& config() const override { return config_; }
+  uint64_t parameter_count() const override;
+  uint64_t trainable_count() const override;
+  std::span<const Parameter> parameters() const override { return parameters_; }
+  void zero_grad() override;
+  void finish_gradients() override;
+  void load_adapter(const store::Pin& values) override;
+  LossSum forward_backward(const Batch& batch, float grad_scale, float dropout, const StepKey& key) override;
+  LossSum evaluate(const Batch& batch) override;
+  void logits(const Batch& batch, float* out) override;
+  void begin_generation(uint32_t max_length) override;
+  std::span<const float> prefill(std::span<const int32_t> tokens) override;
+  std::span<const float> next(int32_t token) override;
+  void end_generation() override;
+
+ private:
+  // A key-value cache and what generation returns.
+  struct Generation {
+    store::Memory cache;  // [L][max_length][2 Hkv D]
+    uint32_t max_length = 0;
+    uint32_t length = 0;
+    std::vector<float> logits;  // [V]
+  };
+
+  bool trained_base() const { return options_.method == Method::kFull; }
+  void make_parameters();
+  void check_batch(const Batch& batch) const;
+  void check_tokens(std::span<const int32_t> tokens) const;
+  void ensure_workspace();
+  nn::Pass begin_pass(i64 batch, i64 time, i64 first_position);
+  store::Pin pin_gradients(size_t segment);
+
+  // Embedding and all blocks; leaves final_x. generation: adds to its cache.
+  void walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* generation);
+  void walk_backward(nn::Pass& pass, const int32_t* tokens);
+  // The final norm: final_x -> hidden, for `rows` rows from row `first` on.
+  void final_forward(nn::Pass& pass, i64 first, i64 rows);
+  struct PinnedHead {
+    store::Pin values, gradients;
+    nn::Head head;
+  };
+  PinnedHead pin_head();
+  std::span<const float> last_logits(nn::Pass& pass);
+
+  v1::ModelConfig config_;
+  Sizes sizes_;
+  store::Segments& segments_;
+  ModelOptions options_;
+  ThreadPool& pool_;
+  Adapters adapters_;
+  std::unique_ptr<store::Segments> gradients_;  // Full-FT
+  LookupGradient lookup_;                       // Full-FT with a tied embedding
+  std::vector<Parameter> parameters_;
+  Arena arena_;
+  Activations activations_;
+  store::Memory workspace_;
+  std::unique_ptr<Generation> generation_;
+};
+
+}  // namespace mft::models
