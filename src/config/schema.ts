@@ -66,11 +66,11 @@ export const dataSchema = z.strictObject({
 
 export const sampleSchema = z.strictObject({
   /** Continued before the first and after the last step. Empty: no samples. */
-  prompt: z.string().max(100_000).optional(),
+  prompt: z.string().max(16_384).optional(),
   max_tokens: z
     .int()
     .min(1)
-    .max(1 << 20)
+    .max(1 << 16)
     .optional(),
   /** 0: greedy. */
   temperature: z.number().min(0).max(100).optional(),
@@ -84,7 +84,7 @@ export const configSchema = z.strictObject({
   method: z.enum(['lora', 'full']).optional(),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   /** 0: as many as the phone lets the process use. Never changes the result. */
-  threads: z.int().min(0).max(1024).optional(),
+  threads: z.int().min(0).max(64).optional(),
   train: trainSchema.optional(),
   lora: loraSchema.optional(),
   data: dataSchema.optional(),

@@ -9,6 +9,8 @@ export interface RunPhone {
   readonly name: string;
   /** Pushes what the device store lacks, then the run's token and specification. Whole or not at all; may be repeated. */
   deploy(run: RunRecord, token: Uint8Array, operation: Operation): Promise<void>;
+  /** What the phone is, as the deployed runtime sees it. */
+  facts(run: RunRecord): Promise<mft.v1.DeviceFacts>;
   /** How the run is, by the phone's word. */
   status(run: RunRecord): Promise<mft.v1.RunStatus>;
   /** Starts the runtime, unless it runs. It goes on from the newest checkpoint by itself. */

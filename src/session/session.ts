@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ExitCode, MftError, messageOf } from '../base/errors.ts';
 import { log } from '../base/log.ts';
 import { version } from '../base/version.ts';
-import type { mft } from '../protocol/index.ts';
+import { mft } from '../protocol/index.ts';
 import type { RunRecord, RunStore } from '../runs/index.ts';
 import { LinkLost, SessionClient } from './client.ts';
 import { type ControlAction, newControl } from './control.ts';
@@ -152,6 +152,10 @@ export class RunSession {
       },
     });
     this.options.signal?.throwIfAborted();
+    if (!this.run.facts)
+      recorder.store.update(this.id, {
+        facts: mft.v1.DeviceFacts.encode(await this.phone.facts(this.run)).finish(),
+      });
     recorder.enter('starting');
     const attempt = (recorder.cursor?.attempt ?? 0) + 1;
     this.started = true; // even if the answer gets lost

@@ -101,7 +101,11 @@ export function evaluateSpec(
   return mft.v1.RunSpec.create({
     ...common(id, pack, { seed: 0, threads: options.threads }),
     ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
-    data: { train: dataFile(options.data), sequenceLength: options.sequenceLength, validationFraction: 0 },
+    data: {
+      validation: dataFile(options.data),
+      sequenceLength: options.sequenceLength,
+      validationFraction: 0,
+    },
     evaluate: { batchSize: options.batchSize },
   });
 }

@@ -1,0 +1,72 @@
+import { ExitCode, MftError } from '../base/errors.ts';
+import { formatBytes } from '../base/units.ts';
+import type { ResolvedConfig } from '../config/index.ts';
+import type { DeviceProfile } from '../device/index.ts';
+import type { LoraTarget, ModelPack } from '../model/index.ts';
+
+export interface FitRequest {
+  config: ResolvedConfig;
+  pack: ModelPack;
+  targets: readonly LoraTarget[];
+  profile: DeviceProfile;
+}
+
+const F32 = 4;
+
+/** f32 elements that are trained. */
+export function trainableElements({ config, pack, targets }: Omit<FitRequest, 'profile'>): number {
+  if (config.method === 'full') return pack.parameters;
+  const inputs = new Map(
+    pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ name, shape }) => [name, shape[1] ?? 0])),
+  );
+  return targets.reduce(
+    (sum, { tensor, rowBegin, rowEnd, r }) => sum + r * ((inputs.get(tensor) ?? 0) + rowEnd - rowBegin),
+    0,
+  );
+}
+
+/**
+ * A lower bound of what training keeps in memory, in bytes: what is trained, its gradient and both moments, and each
+ * block's saved input. The phone checks exactly, when it knows everything; this only spares a push that can't succeed.
+ */
+export function leastMemory(request: Omit<FitRequest, 'profile'>): number {
+  const { config, pack } = request;
+  const trainable = trainableElements(request);
+  const tokens = config.train.batch_size * config.data.sequence_length;
+  const activations = tokens * pack.config.hiddenSize * pack.config.numLayers;
+  return (4 * trainable + activations) * F32;
+}
+
+/** Bytes on the phone beyond the pushed files: the kept checkpoints, the one being written, and the result. */
+export function checkpointSpace(request: Omit<FitRequest, 'profile'>): number {
+  const trainable = trainableElements(request) * F32;
+  return (request.config.train.keep_checkpoints + 1) * 3 * trainable + trainable;
+}
+
+/** @throws MftError device.too-little-memory, device.disk-full (4) when it can't possibly go well. */
+export function checkFits(request: FitRequest): void {
+  const { profile, config } = request;
+  const memory = leastMemory(request);
+  if (memory > profile.memTotalBytes)
+    throw new MftError(
+      `${profile.model} has ${formatBytes(profile.memTotalBytes)} of memory; this run needs at least ${formatBytes(memory)}`,
+      {
+        code: 'device.too-little-memory',
+        exit: ExitCode.incapable,
+        suggestions: [
+          ...(config.method === 'full' ? ['--method lora trains a small part of the weights.'] : []),
+          `--set train.batch_size=1 --set train.accumulation=${config.train.batch_size * config.train.accumulation} computes about the same with less memory.`,
+        ],
+      },
+    );
+  const disk = checkpointSpace(request);
+  if (disk > profile.diskFreeBytes)
+    throw new MftError(
+      `${profile.model} has ${formatBytes(profile.diskFreeBytes)} free; the checkpoints of this run need ${formatBytes(disk)}`,
+      {
+        code: 'device.disk-full',
+        exit: ExitCode.incapable,
+        suggestions: ['Free what no run needs any more: mft gc', '--set train.keep_checkpoints=1'],
+      },
+    );
+}

@@ -1,0 +1,31 @@
+/** The life of a run: plan, deploy, launch, attach, replay, steer, collect. Other rooms import from here alone. */
+export { LinkLost, SessionClient } from './client.ts';
+export { type Collected, collect, collectedPaths } from './collect.ts';
+export { type ControlAction, controlActions } from './control.ts';
+export { DevicePhone } from './device-phone.ts';
+export { isEnd, mayRun } from './machine.ts';
+export { endOf, failedError, type SessionEnd } from './outcome.ts';
+export type { RunPhone } from './phone.ts';
+export {
+  type EvaluateRequest,
+  type GenerateRequest,
+  planEvaluation,
+  planGeneration,
+  planTraining,
+  type TrainRequest,
+} from './plan.ts';
+export { RunSession, type SessionOptions } from './session.ts';
+export { DEVICE_PREFIX, type SamplingOptions } from './spec.ts';
+export { steerRun } from './steer.ts';
+export {
+  initialView,
+  type LossPoint,
+  type Phase,
+  type RecentLine,
+  type RunSignal,
+  type RunView,
+  reduce,
+  signalOf,
+  type Transfer,
+  type ValidationPoint,
+} from './view.ts';
