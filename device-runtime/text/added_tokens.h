@@ -1,4 +1,5 @@
-// Finds added tokens ("<|endoftext|>") in text: the leftmost, of those the longest, as Hugging Face's added vocabulary.
+// Finds added tokens ("<|endoftext|>") in text: the leftmost, of those the longest, as Hugging Face's added
+// vocabulary.
 #pragma once
 
 #include <array>
@@ -13,8 +14,8 @@ namespace mft {
 
 class AddedTokens {
  public:
-  // Of the tables' added tokens those with this `normalized`, without the special ones unless with_special. The tables
-  // must outlive it.
+  // Of the tables' added tokens those with this `normalized`, without the special ones unless with_special.
+  // The tables must outlive it.
   AddedTokens(const TokenizerTables& tables, bool normalized, bool with_special);
 
   struct Match {

@@ -38,7 +38,11 @@ void read_batch_row(const Split& split, std::uint64_t row, std::uint32_t to, Bat
 
 Split::Split(const TokenFile* file, std::uint64_t begin, std::uint64_t end, std::uint32_t row_tokens,
              std::int32_t vocab_size)
-    : file_(file), begin_(begin), end_(end), row_tokens_(row_tokens), vocab_size_(static_cast<std::uint32_t>(vocab_size)) {
+    : file_(file),
+      begin_(begin),
+      end_(end),
+      row_tokens_(row_tokens),
+      vocab_size_(static_cast<std::uint32_t>(vocab_size)) {
   if (row_tokens == 0 || vocab_size <= 0 || begin > end || end > file->size()) {
     throw Failure("internal", "a split of the data makes no sense");
   }
@@ -52,7 +56,8 @@ void Split::read_row(std::uint64_t row, std::int32_t* tokens, std::int32_t* targ
     const std::uint32_t id = file_->at(index);
     if (id >= vocab_size_) {
       throw Failure("data.token-out-of-range",
-                    "the data has token " + std::to_string(id) + "; the model's vocabulary has " + std::to_string(vocab_size_),
+                    "the data has token " + std::to_string(id) + "; the model's vocabulary has " +
+                        std::to_string(vocab_size_),
                     "Use the tokenizer that belongs to the model.");
     }
     return static_cast<std::int32_t>(id);
@@ -65,7 +70,8 @@ void Split::read_row(std::uint64_t row, std::int32_t* tokens, std::int32_t* targ
   targets[row_tokens_ - 1] = after < end_ ? read(after) : kNoTarget;
 }
 
-Dataset::Dataset(TokenFile train, std::uint32_t row_tokens, double validation_fraction, std::int32_t vocab_size)
+Dataset::Dataset(TokenFile train, std::uint32_t row_tokens, double validation_fraction,
+                 std::int32_t vocab_size)
     : train_file_(std::make_unique<TokenFile>(std::move(train))) {
   if (!(validation_fraction >= 0 && validation_fraction < 1)) {
     throw Failure("data.bad-fraction", "the validation fraction must be at least 0 and less than 1",
@@ -77,7 +83,8 @@ Dataset::Dataset(TokenFile train, std::uint32_t row_tokens, double validation_fr
   require_row(train_, "the training data", kMoreText);
   if (validation_fraction == 0) return;
   validation_ = Split(train_file_.get(), n - validation, n, row_tokens, vocab_size);
-  require_row(validation_, "the validation split, the last " + std::to_string(validation_fraction) + " of the data,",
+  require_row(validation_,
+              "the validation split, the last " + std::to_string(validation_fraction) + " of the data,",
               "Give more text, a larger validation fraction, or 0 for no validation.");
 }
 
@@ -90,7 +97,8 @@ Dataset::Dataset(TokenFile train, TokenFile validation, std::uint32_t row_tokens
   require_row(validation_, "the validation data", kMoreText);
 }
 
-void Dataset::fill_train(std::uint64_t cursor, std::uint32_t rows, bool shuffle, std::uint64_t seed, Batch& out) const {
+void Dataset::fill_train(std::uint64_t cursor, std::uint32_t rows, bool shuffle, std::uint64_t seed,
+                         Batch& out) const {
   start_batch(train_, rows, out);
   const std::uint64_t n = train_.rows();
   for (std::uint32_t i = 0; i < rows; ++i) {

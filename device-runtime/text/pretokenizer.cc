@@ -37,8 +37,8 @@ void take_run(Cursor& c, CharClass wanted) {
   while (c.more() && class_at(c.at, &bytes) == wanted) c.at += bytes;
 }
 
-// 's|'t|'re|'ve|'m|'ll|'d, where the cursor stands on an apostrophe. fold: as (?i:...) with Unicode folding, in which
-// U+017F (long s) is an s. The cursor moves only on a match.
+// 's|'t|'re|'ve|'m|'ll|'d, where the cursor stands on an apostrophe. fold: as (?i:...) with Unicode folding,
+// in which U+017F (long s) is an s. The cursor moves only on a match.
 bool take_contraction(Cursor& c, bool fold) {
   Cursor look = c;
   ++look.at;
@@ -62,7 +62,8 @@ bool take_contraction(Cursor& c, bool fold) {
   return match;
 }
 
-// \s+(?!\S)|\s+ : a run of spaces up to the end of the text; before anything else all but its last, if it has several.
+// \s+(?!\S)|\s+ : a run of spaces up to the end of the text; before anything else all but its last, if it has
+// several.
 void take_spaces(Cursor& c) {
   const char* last = c.at;
   std::uint32_t bytes = 0;
@@ -99,7 +100,8 @@ PreToken next_gpt2(const char* text, const char* end, bool numbers_end) {
 
 bool is_newline(std::uint32_t code_point) { return code_point == '\r' || code_point == '\n'; }
 
-// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,max_digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
+// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,max_digits}|
+// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
 // \s+(?!\S)|\s+     (Qwen2: max_digits 1; Llama 3: 3)
 PreToken next_split(const char* text, const char* end, int max_digits) {
   Cursor c{text, text, end};
@@ -112,7 +114,8 @@ PreToken next_split(const char* text, const char* end, int max_digits) {
   }
   if (kind == CharClass::kNumber) {
     std::uint32_t bytes = 0;
-    for (int i = 0; i < max_digits && c.more() && class_at(c.at, &bytes) == CharClass::kNumber; ++i) c.at += bytes;
+    for (int i = 0; i < max_digits && c.more() && class_at(c.at, &bytes) == CharClass::kNumber; ++i)
+      c.at += bytes;
     return c.token();
   }
   std::uint32_t bytes = 0;
@@ -145,8 +148,8 @@ PreToken next_split(const char* text, const char* end, int max_digits) {
   return c.token();
 }
 
-// Each \p{N} alone, and the stretches between them as texts of their own for GPT-2's expression ("a  1" is "a", "  ",
-// "1"): SmolLM2's Digits, then ByteLevel.
+// Each \p{N} alone, and the stretches between them as texts of their own for GPT-2's expression ("a  1" is
+// "a", "  ", "1"): SmolLM2's Digits, then ByteLevel.
 PreToken next_digits(const char* text, const char* end) {
   std::uint32_t bytes = 0;
   if (class_at(text, &bytes) == CharClass::kNumber) return {bytes, false};

@@ -1,5 +1,6 @@
-// Cuts text into pre-tokens (words, numbers, runs of punctuation and of spaces), inside which BPE merges. Each kind is a
-// regular expression of the original tokenizer, written by hand over code points (docs/tokenizer-format.md).
+// Cuts text into pre-tokens (words, numbers, runs of punctuation and of spaces), inside which BPE merges.
+// Each kind is a regular expression of the original tokenizer, written by hand over code points
+// (docs/tokenizer-format.md).
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ struct PreToken {
   bool open = false;
 };
 
-// The pre-token at the start of [text, end): whole valid UTF-8, not empty. The result depends on nothing before `text`.
+// The pre-token at the start of [text, end): whole valid UTF-8, not empty. The result depends on nothing
+// before `text`.
 PreToken next_pretoken(PreTokenizerKind kind, const char* text, const char* end);
 
 }  // namespace mft

@@ -40,8 +40,8 @@ std::size_t TextEncoder::encode_front(std::string_view text, bool final, std::ui
   return encode_level(0, text, final, offset, out);
 }
 
-std::size_t TextEncoder::encode_level(std::size_t level, std::string_view text, bool final, std::uint64_t offset,
-                                      std::vector<std::int32_t>& out) {
+std::size_t TextEncoder::encode_level(std::size_t level, std::string_view text, bool final,
+                                      std::uint64_t offset, std::vector<std::int32_t>& out) {
   if (level == std::size(added_)) return encode_words(text, final, offset, out);
   const AddedTokens& added = added_[level];
   std::size_t done = 0;

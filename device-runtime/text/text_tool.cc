@@ -1,9 +1,9 @@
 // The text room by hand and for tests that compare with other tokenizers:
 //   text_tool encode TOKENIZER.BIN FILE [--plain]     ids, little-endian i32, on stdout
-//   text_tool cases TOKENIZER.BIN FILE [--plain]      texts, each after its length (u32); for each its ids after their count
-//   text_tool decode TOKENIZER.BIN FILE               ids, each list after its count; for each its text after its length
-//   text_tool classes                                 one byte a code point: 0 other, 1 letter, 2 number, 3 space
-//   text_tool bench TOKENIZER.BIN FILE                MB/s on stderr
+//   text_tool cases TOKENIZER.BIN FILE [--plain]      texts, each after its length (u32); for each its ids
+//   after their count text_tool decode TOKENIZER.BIN FILE               ids, each list after its count; for
+//   each its text after its length text_tool classes                                 one byte a code point: 0
+//   other, 1 letter, 2 number, 3 space text_tool bench TOKENIZER.BIN FILE                MB/s on stderr
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -42,7 +42,8 @@ void encode(const std::string& tables, const std::string& path, SpecialText spec
   const std::uint64_t us = monotonic_us() - begin;
   if (!print) {
     std::fprintf(stderr, "%llu bytes, %llu tokens, %.1f MB/s\n", static_cast<unsigned long long>(offset),
-                 static_cast<unsigned long long>(tokens), static_cast<double>(offset) / static_cast<double>(us + 1));
+                 static_cast<unsigned long long>(tokens),
+                 static_cast<double>(offset) / static_cast<double>(us + 1));
   }
 }
 
@@ -105,7 +106,8 @@ int run(const std::vector<std::string>& args) {
   } else if (args.size() == 1 && args[0] == "classes") {
     classes();
   } else {
-    std::fprintf(stderr, "usage: text_tool encode|cases|decode|bench TOKENIZER.BIN FILE [--plain] | classes\n");
+    std::fprintf(stderr,
+                 "usage: text_tool encode|cases|decode|bench TOKENIZER.BIN FILE [--plain] | classes\n");
     return 2;
   }
   if (std::fflush(stdout) != 0) fail_io("write", "stdout", errno);

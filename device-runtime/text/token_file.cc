@@ -26,7 +26,8 @@ struct Header {
 static_assert(sizeof(Header) == 128);
 
 [[noreturn]] void bad(const std::string& path, const char* what) {
-  throw Failure("data.bad-token-file", path + " is not a whole token file: " + what, "Remove it; it is made again.");
+  throw Failure("data.bad-token-file", path + " is not a whole token file: " + what,
+                "Remove it; it is made again.");
 }
 
 // The file if it is there, whole, and made of these inputs.
@@ -72,9 +73,9 @@ class Writer {
   std::uint64_t count_ = 0;
 };
 
-void write_token_file(const std::string& text_path, std::uint64_t text_bytes, const std::string& tokenizer_path,
-                      const Sha256Digest& tokenizer_sha256, const std::string& out_path,
-                      const TokenProgress& progress) {
+void write_token_file(const std::string& text_path, std::uint64_t text_bytes,
+                      const std::string& tokenizer_path, const Sha256Digest& tokenizer_sha256,
+                      const std::string& out_path, const TokenProgress& progress) {
   Tokenizer tokenizer = Tokenizer::open(tokenizer_path);
   const File text = File::open_read(text_path);
   AtomicFile out(out_path);
@@ -96,8 +97,10 @@ void write_token_file(const std::string& text_path, std::uint64_t text_bytes, co
     }
     return got;
   };
-  tokenizer.encode_stream(read, [&](const std::int32_t* ids, std::size_t count) { writer.append(ids, count); });
-  if (writer.count() == 0) throw Failure("data.empty", "the text is empty", "Give a text with something to learn from.");
+  tokenizer.encode_stream(read,
+                          [&](const std::int32_t* ids, std::size_t count) { writer.append(ids, count); });
+  if (writer.count() == 0)
+    throw Failure("data.empty", "the text is empty", "Give a text with something to learn from.");
 
   const Sha256Digest text_sha256 = hash.finish();
   std::memcpy(header.magic, kMagic, sizeof(header.magic));
@@ -121,7 +124,8 @@ TokenFile TokenFile::open(const std::string& path) {
   if (std::memcmp(header.magic, kMagic, sizeof(header.magic)) != 0) bad(path, "it begins otherwise");
   if (header.id_bytes != 2 && header.id_bytes != 4) bad(path, "unknown width of ids");
   const std::uint64_t id_bytes = file.size() - sizeof(header);
-  if (id_bytes % header.id_bytes != 0 || id_bytes / header.id_bytes != header.count) bad(path, "its size is wrong");
+  if (id_bytes % header.id_bytes != 0 || id_bytes / header.id_bytes != header.count)
+    bad(path, "its size is wrong");
   tokens.ids_ = file.data() + sizeof(header);
   tokens.count_ = header.count;
   tokens.text_bytes_ = header.text_bytes;
@@ -131,13 +135,15 @@ TokenFile TokenFile::open(const std::string& path) {
   return tokens;
 }
 
-TokenFile tokenize_file(const std::string& text_path, const std::string& tokenizer_path, const std::string& out_path,
-                        const TokenProgress& progress) {
+TokenFile tokenize_file(const std::string& text_path, const std::string& tokenizer_path,
+                        const std::string& out_path, const TokenProgress& progress) {
   const std::optional<FileInfo> info = stat_path(text_path);
   if (!info) throw Failure("data.not-found", "there is no file " + text_path, "Check the path of the data.");
-  if (info->is_directory) throw Failure("data.not-a-file", text_path + " is a folder", "Give one UTF-8 text file.");
+  if (info->is_directory)
+    throw Failure("data.not-a-file", text_path + " is a folder", "Give one UTF-8 text file.");
   const Sha256Digest tokenizer = sha256_file(tokenizer_path);
-  if (auto fresh = open_if_fresh(out_path, tokenizer, text_path, info->bytes, progress)) return std::move(*fresh);
+  if (auto fresh = open_if_fresh(out_path, tokenizer, text_path, info->bytes, progress))
+    return std::move(*fresh);
   try {
     write_token_file(text_path, info->bytes, tokenizer_path, tokenizer, out_path, progress);
   } catch (const Failure& failure) {

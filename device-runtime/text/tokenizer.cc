@@ -49,9 +49,10 @@ void Tokenizer::encode_stream(const Read& read, const Emit& emit, SpecialText sp
   Utf8Checker checker;
   std::vector<char> buffer(kReadBytes);
   std::vector<std::int32_t> ids;
-  std::size_t held = 0;         // bytes at the front of the buffer that are not encoded yet
-  std::uint64_t offset = 0;     // of the buffer in the text
-  std::size_t next_try = 1;     // bytes held before the next attempt: a long word is looked at again when it has doubled
+  std::size_t held = 0;      // bytes at the front of the buffer that are not encoded yet
+  std::uint64_t offset = 0;  // of the buffer in the text
+  std::size_t next_try =
+      1;  // bytes held before the next attempt: a long word is looked at again when it has doubled
   for (;;) {
     if (buffer.size() - held < kReadBytes) buffer.resize(held + kReadBytes);
     const std::size_t got = read(buffer.data() + held, kReadBytes);
@@ -78,8 +79,8 @@ std::string Tokenizer::decode_bytes(const std::int32_t* ids, std::size_t count, 
   for (std::size_t i = 0; i < count; ++i) {
     const auto id = static_cast<std::uint32_t>(ids[i]);
     if (ids[i] < 0 || id >= tables_->token_count()) {
-      throw Failure("tokenizer.bad-id", "the tokenizer has no token " + std::to_string(ids[i]) + "; its ids are below " +
-                                            std::to_string(tables_->token_count()));
+      throw Failure("tokenizer.bad-id", "the tokenizer has no token " + std::to_string(ids[i]) +
+                                            "; its ids are below " + std::to_string(tables_->token_count()));
     }
     if (skip_special && tables_->is_special(id)) continue;
     bytes.append(tables_->token(id));

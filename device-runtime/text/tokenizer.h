@@ -1,5 +1,5 @@
-// Text to token ids and back, over tables compiled on the host and mapped here (docs/tokenizer-format.md; written by
-// src/model/tokenizer/). Equal to Hugging Face's `tokenizers` for what the format can express.
+// Text to token ids and back, over tables compiled on the host and mapped here (docs/tokenizer-format.md;
+// written by src/model/tokenizer/). Equal to Hugging Face's `tokenizers` for what the format can express.
 // What this file does not do: read JSON, add template tokens (BOS) by itself, normalise.
 #pragma once
 
@@ -16,8 +16,8 @@ namespace mft {
 class TokenizerTables;
 class WordEncoder;
 
-// A pre-token (a word, a run of spaces, ...) longer than this is Failure data.word-too-long: BPE needs it whole, at 28
-// bytes of memory a byte of text, and a phone has only so much.
+// A pre-token (a word, a run of spaces, ...) longer than this is Failure data.word-too-long: BPE needs it
+// whole, at 28 bytes of memory a byte of text, and a phone has only so much.
 inline constexpr std::size_t kMaxWordBytes = std::size_t{4} << 20;
 
 // What to do with special tokens that stand in the text, such as "<|endoftext|>".
@@ -28,8 +28,8 @@ enum class SpecialText {
 
 class Tokenizer {
  public:
-  // Maps `path` (tokenizer.bin) and checks every offset and id in it once. Failure tokenizer.bad-file when it is not
-  // one, is of another version, or is damaged.
+  // Maps `path` (tokenizer.bin) and checks every offset and id in it once. Failure tokenizer.bad-file when it
+  // is not one, is of another version, or is damaged.
   static Tokenizer open(const std::string& path);
   // The same over bytes in memory, which are copied.
   static Tokenizer from_bytes(std::string_view bytes);
@@ -40,16 +40,18 @@ class Tokenizer {
 
   // Appends the ids of `utf8` to `out`. Failure data.not-utf8 (with the byte offset), data.word-too-long.
   // Uses a cache of words: one thread at a time.
-  void encode(std::string_view utf8, std::vector<std::int32_t>& out, SpecialText special = SpecialText::kMatch);
+  void encode(std::string_view utf8, std::vector<std::int32_t>& out,
+              SpecialText special = SpecialText::kMatch);
 
-  // Encodes what `read` delivers, in memory bounded by kMaxWordBytes whatever the size; equal to encoding the whole at
-  // once. read(buffer, capacity) returns the bytes it wrote there, 0 at the end; it may cut code points anywhere.
-  // `emit` gets the ids in order, some thousands a call. Failures as encode's.
+  // Encodes what `read` delivers, in memory bounded by kMaxWordBytes whatever the size; equal to encoding the
+  // whole at once. read(buffer, capacity) returns the bytes it wrote there, 0 at the end; it may cut code
+  // points anywhere. `emit` gets the ids in order, some thousands a call. Failures as encode's.
   using Read = std::function<std::size_t(char* buffer, std::size_t capacity)>;
   using Emit = std::function<void(const std::int32_t* ids, std::size_t count)>;
   void encode_stream(const Read& read, const Emit& emit, SpecialText special = SpecialText::kMatch);
 
-  // The bytes of the tokens one after the other; may be cut UTF-8. Failure tokenizer.bad-id for an id out of range.
+  // The bytes of the tokens one after the other; may be cut UTF-8. Failure tokenizer.bad-id for an id out of
+  // range.
   std::string decode_bytes(const std::int32_t* ids, std::size_t count, bool skip_special = false) const;
   // Valid UTF-8: what isn't is replaced by U+FFFD (maximal subparts, as Hugging Face's decode).
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;

@@ -15,9 +15,10 @@ constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kFlagIgnoreMerges = 1;
 constexpr std::uint32_t kAddedSpecial = 1;
 constexpr std::uint32_t kAddedNormalized = 2;
-constexpr std::uint32_t kMaxProbe = 1024;         // longer ways would make encoding slow: not from our compiler
-constexpr std::uint32_t kMaxTokens = 1u << 24;    // ids fit in i32, and no vocabulary is near this
-constexpr std::uint32_t kMaxTokenBytes = 1 << 16;  // of an added token: what a stream must hold back is bounded by it
+constexpr std::uint32_t kMaxProbe = 1024;       // longer ways would make encoding slow: not from our compiler
+constexpr std::uint32_t kMaxTokens = 1u << 24;  // ids fit in i32, and no vocabulary is near this
+constexpr std::uint32_t kMaxTokenBytes =
+    1 << 16;  // of an added token: what a stream must hold back is bounded by it
 
 struct Header {
   char magic[8];
@@ -95,7 +96,8 @@ void TokenizerTables::open(const unsigned char* data, std::size_t size) {
     end = offset + bytes;
     return data + offset;
   };
-  token_offsets_ = section(header.token_offsets, 4 * (std::uint64_t{header.token_count} + 1), "token offsets");
+  token_offsets_ =
+      section(header.token_offsets, 4 * (std::uint64_t{header.token_count} + 1), "token offsets");
   token_bytes_ = section(header.token_bytes, header.token_bytes_size, "token bytes");
   std::memcpy(byte_ids_, section(header.byte_ids, sizeof(byte_ids_), "byte ids"), sizeof(byte_ids_));
   merges_ = section(header.merges, sizeof(MergeSlot) * std::uint64_t{header.merge_slots}, "merges");
@@ -157,7 +159,8 @@ void TokenizerTables::check_merges(std::uint32_t merge_count) const {
     std::memcpy(&merge, merges_ + sizeof(MergeSlot) * slot, sizeof(merge));
     if (merge.left == kNoToken) continue;
     ++found;
-    require(merge.left < token_count_ && merge.right < token_count_ && merge.id < token_count_, "id of a merge");
+    require(merge.left < token_count_ && merge.right < token_count_ && merge.id < token_count_,
+            "id of a merge");
     require(merge.rank < merge_count && !ranks[merge.rank], "rank of a merge");
     ranks[merge.rank] = true;
     const std::uint32_t way = (slot - hash(merge.left, merge.right)) & slot_mask_;

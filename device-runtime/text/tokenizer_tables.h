@@ -1,5 +1,5 @@
-// tokenizer.bin, mapped (docs/tokenizer-format.md). Everything is checked when it is opened, so that the accessors need
-// not: no index, offset or id that they return leads outside of the tables.
+// tokenizer.bin, mapped (docs/tokenizer-format.md). Everything is checked when it is opened, so that the
+// accessors need not: no index, offset or id that they return leads outside of the tables.
 #pragma once
 
 #include <cstddef>
@@ -65,7 +65,8 @@ class TokenizerTables {
     return false;
   }
 
-  // The model's token with exactly these bytes; kNoToken: none, or the tables have no such index (ignore_merges() only).
+  // The model's token with exactly these bytes; kNoToken: none, or the tables have no such index
+  // (ignore_merges() only).
   std::uint32_t find_token(std::string_view bytes) const;
 
   const std::vector<AddedToken>& added() const { return added_; }  // sorted by their bytes

@@ -80,7 +80,8 @@ void WordEncoder::merge_short(std::string_view word, std::vector<std::int32_t>& 
   };
   for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
-    const std::size_t best = static_cast<std::size_t>(std::min_element(ranks.begin(), ranks.begin() + count - 1) - ranks.begin());
+    const std::size_t best =
+        static_cast<std::size_t>(std::min_element(ranks.begin(), ranks.begin() + count - 1) - ranks.begin());
     if (ranks[best] == kNoRank) break;
     ids[best] = joined[best];
     for (std::size_t i = best + 1; i + 1 < count; ++i) {
@@ -102,8 +103,9 @@ void WordEncoder::push_pair(std::uint32_t at) {
   heap_.push_back(std::uint64_t{merge.rank} << 32 | at);
 }
 
-// A heap of candidate pairs; one that a merge made stale is noticed when it comes up, because its pair then has another
-// rank or none (a rank belongs to one pair). Each merge pushes at most two, so there are fewer than 3 n in all.
+// A heap of candidate pairs; one that a merge made stale is noticed when it comes up, because its pair then
+// has another rank or none (a rank belongs to one pair). Each merge pushes at most two, so there are fewer
+// than 3 n in all.
 void WordEncoder::merge_long(std::string_view word, std::vector<std::int32_t>& out) {
   const auto count = static_cast<std::uint32_t>(word.size());
   nodes_.clear();

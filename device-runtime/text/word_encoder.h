@@ -1,5 +1,5 @@
-// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of the single bytes, the pair
-// of lowest rank merges, the leftmost of equals, until none is left.
+// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of the single
+// bytes, the pair of lowest rank merges, the leftmost of equals, until none is left.
 #pragma once
 
 #include <array>
@@ -25,7 +25,8 @@ class WordEncoder {
   std::uint64_t heap_operations() const { return heap_operations_; }
 
  private:
-  // Words up to kCachedBytes that become up to kCachedIds tokens, in one cache line, at one place by their hash.
+  // Words up to kCachedBytes that become up to kCachedIds tokens, in one cache line, at one place by their
+  // hash.
   static constexpr std::size_t kCachedBytes = 22;
   static constexpr std::size_t kCachedIds = 10;
   static constexpr std::size_t kCacheEntries = 1 << 14;  // 1 MiB
