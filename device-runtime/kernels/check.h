@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/dropout.h"
 #include "kernels/types.h"
 
 namespace mft::kernels {
@@ -20,6 +21,12 @@ inline void check_workspace(const char* kernel, Workspace workspace, std::size_t
   if (reinterpret_cast<std::uintptr_t>(workspace.data()) % 64 != 0) {
     throw Failure("kernels.workspace", std::string(kernel) + ": the workspace is not aligned to 64 bytes");
   }
+}
+
+inline void check_dropout(const DropoutSite& site) {
+  check_that(site.probability >= 0.0f && site.probability < 1.0f, "kernels.dropout",
+             "dropout: the probability must be at least 0 and below 1");
+  check_that(site.layer < (1u << 24) && site.site < (1u << 8), "kernels.dropout", "dropout: layer or site out of range");
 }
 
 }  // namespace mft::kernels

@@ -38,7 +38,7 @@ struct Plan {
   bool share_left;      // A is the shared side
   i64 slab_depth;       // k
   i64 slab_rows;        // of the shared side
-  i64 panel;            // rows of the private side in one task
+  i64 panel;            // about how many rows of the private side in one task
 };
 
 Plan make_plan(i64 M, i64 N, i64 K) {
@@ -68,6 +68,7 @@ class Product {
         beta_(beta),
         epilogue_(epilogue),
         plan_(plan),
+        panel_(round_up(plan.panel, own_.strip)),
         slab_(scratch),
         panels_(scratch + slab_floats(plan)) {}
 
@@ -77,8 +78,8 @@ class Product {
       for (i64 k = 0; k < K_; k += plan_.slab_depth) {
         const i64 depth = std::min(plan_.slab_depth, K_ - k);
         pack_slab(r, rows, k, depth);
-        const i64 tasks = (own_.rows + plan_.panel - 1) / plan_.panel;
-        pool_.parallel_for(tasks, [&](i64 task, int worker) { multiply(task * plan_.panel, worker, r, rows, k, depth); });
+        const i64 tasks = (own_.rows + panel_ - 1) / panel_;
+        pool_.parallel_for(tasks, [&](i64 task, int worker) { multiply(task * panel_, worker, r, rows, k, depth); });
       }
     }
   }
@@ -103,7 +104,7 @@ class Product {
   // Panel [own, own + width) of the private side against the whole slab.
   void multiply(i64 own, int worker, i64 r, i64 rows, i64 k, i64 depth) const {
     float* const panel = panels_ + worker * kPanelFloats;
-    const i64 width = std::min(plan_.panel, own_.rows - own);
+    const i64 width = std::min(panel_, own_.rows - own);
     for (i64 block_k = 0; block_k < depth; block_k += kGemmBlockK) {
       const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
       own_.pack(isa_, own, width, k + block_k, block_depth, panel);
@@ -141,6 +142,7 @@ class Product {
   float beta_;
   const Epilogue& epilogue_;
   Plan plan_;
+  i64 panel_;  // plan_.panel in whole strips
   float* slab_;
   float* panels_;
 };

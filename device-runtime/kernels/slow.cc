@@ -29,31 +29,6 @@ const float* f32(Weights w) {
 }  // namespace
 
 
-std::size_t attention_workspace(int threads, const AttentionShape&) { return (std::size_t{1} << 20) * static_cast<std::size_t>(threads); }
-void attention_forward(ThreadPool&, const AttentionShape& s, const float* qkv, i64 ld_qkv, float* out, i64 ld_out,
-                       float* lse, const DropoutSite& d, Workspace) {
-  reference::attention_forward(s, qkv, ld_qkv, out, ld_out, lse, d);
-}
-void attention_backward(ThreadPool&, const AttentionShape& s, const float* qkv, i64 ld_qkv, const float*, i64,
-                        const float*, const float* d_out, i64 ld_d_out, float* d_qkv, i64 ld_d_qkv,
-                        const DropoutSite& d, Workspace) {
-  reference::attention_backward(s, qkv, ld_qkv, d_out, ld_d_out, d_qkv, ld_d_qkv, d);
-}
-std::size_t attention_decode_workspace(const AttentionShape& s, i64 length) { return static_cast<std::size_t>(s.heads * (length + 16)) * 4; }
-void attention_decode(ThreadPool&, const AttentionShape& s, i64 length, const float* q, const float* keys,
-                      const float* values, i64 ld, float* out, Workspace) {
-  std::vector<double> p(static_cast<std::size_t>(length));
-  const i64 D = s.head_dim;
-  for (i64 h = 0; h < s.heads; ++h) {
-    const i64 column = h / (s.heads / s.kv_heads) * D, first = reference::first_key(s, length - 1);
-    reference::attention_row(s, q + h * D, keys + column, ld, length - 1, first, p);
-    for (i64 d = 0; d < D; ++d) {
-      double sum = 0;
-      for (i64 j = first; j < length; ++j) sum += p[static_cast<std::size_t>(j)] * static_cast<double>(values[j * ld + column + d]);
-      out[h * D + d] = static_cast<float>(sum);
-    }
-  }
-}
 std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape&, bool) { return (std::size_t{32} << 20) + (std::size_t{1} << 19) * static_cast<std::size_t>(threads); }
 CrossEntropyResult cross_entropy_forward(ThreadPool&, const CrossEntropyShape& s, const float* hidden, Weights W,
                                          const std::int32_t* targets, float* losses, Workspace) {

@@ -1,6 +1,7 @@
 // The table of this instruction set.
 #include "kernels/simd/table.h"
 
+#include "kernels/simd/attention.h"
 #include "kernels/simd/gemm_block.h"
 #include "kernels/simd/lanes.h"
 
@@ -18,6 +19,13 @@ constexpr Table kTable{
     .pack_rows = pack_rows,
     .pack_columns = pack_columns,
     .gemm_block = gemm_block,
+    .attention_scratch = attention_scratch,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .attention_backward_keys = attention_backward_keys,
+    .attention_backward_queries = attention_backward_queries,
+    .attention_delta = attention_delta,
+    .attention_decode = attention_decode,
 };
 
 const Table& make_table();
