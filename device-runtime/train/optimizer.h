@@ -39,7 +39,7 @@ class AdamW {
   // Names of the parameters' segments, in order, each once.
   std::vector<std::string> segments() const;
   // Takes the moments found in this segment; each tensor must be one of ours and of our shape.
-  // Failure model.tensor-unknown, model.tensor-shape.
+  // Failure model.tensor-unknown, model.tensor-shape; step() fails with model.tensor-missing if some were loaded, not all.
   void load(const store::Pin& state);
 
  private:

@@ -4,21 +4,12 @@
 #include <string>
 
 #include "base/error.h"
+#include "kernels/math.h"
 
 namespace mft::train {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-
-// cos(pi * p) for p in [0, 1], by its Taylor series on [0, pi / 2] (13 terms: below 1e-16 everywhere). The C library's
-// cos differs between glibc and bionic in the last bit; this does not.
-double cos_pi(double p) {
-  if (p > 0.5) return -cos_pi(1 - p);
-  const double x2 = (kPi * p) * (kPi * p);
-  double sum = 1;
-  for (int n = 12; n >= 1; --n) sum = 1 - sum * x2 / ((2 * n - 1) * (2 * n));
-  return sum;
-}
 
 }  // namespace
 
@@ -34,7 +25,7 @@ double schedule_factor(const v1::OptimizerConfig& config, uint32_t step, uint32_
     case v1::SCHEDULE_LINEAR:
       return floor + (1 - floor) * std::max(0.0, (total - step) / span);
     case v1::SCHEDULE_COSINE:
-      return floor + (1 - floor) * 0.5 * (1 + cos_pi(std::min(1.0, (step - warmup) / span)));
+      return floor + (1 - floor) * 0.5 * (1 + kernels::math::cos(kPi * std::min(1.0, (step - warmup) / span)));
     default:
       throw Failure("optimizer.config-invalid",
                     "unknown schedule " + std::to_string(static_cast<int>(config.schedule())),

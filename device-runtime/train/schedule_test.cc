@@ -32,8 +32,8 @@ TEST(Schedule, CosineFollowsTheLibraryAndEndsAtTheFloor) {
     const double expected = 0.25 + 0.75 * 0.5 * (1 + std::cos(M_PI * (step - 7) / 993.0));
     ASSERT_NEAR(schedule_factor(c, step, 1000), expected, 1e-15) << step;
   }
-  EXPECT_EQ(schedule_factor(c, 1000, 1000), 0.25);
-  EXPECT_EQ(schedule_factor(c, 5000, 1000), 0.25);  // past the end it does not come back up
+  EXPECT_NEAR(schedule_factor(c, 1000, 1000), 0.25, 1e-15);
+  EXPECT_NEAR(schedule_factor(c, 5000, 1000), 0.25, 1e-15);  // past the end it does not come back up
 }
 
 TEST(Schedule, LinearEndsAtTheFloor) {
