@@ -39,15 +39,15 @@ export async function createRandom(target: string, options: CreateOptions): Prom
   if (!Number.isSafeInteger(seed) || seed < 0) throw badShape(`seed ${seed} is not a whole number >= 0`);
   const tokenizer = options.tokenizer === undefined ? undefined : await readTokenizer(options.tokenizer);
   const config = family.configOf(shapeOf(family, options, tokenizer));
+  if (tokenizer !== undefined && tokenizer.description.vocabSize > config.vocabSize)
+    throw badShape(
+      `the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${config.vocabSize}`,
+    );
   const fault =
     config.headDim * config.numHeads === config.hiddenSize
       ? configFault(config)
       : `hidden size ${config.hiddenSize} is not a multiple of ${config.numHeads} heads`;
   if (fault !== undefined) throw badShape(fault);
-  if (tokenizer !== undefined && tokenizer.description.vocabSize > config.vocabSize)
-    throw badShape(
-      `the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${config.vocabSize}`,
-    );
 
   const sideFiles = new Map<string, Uint8Array>(tokenizer?.files);
   sideFiles.set('config.json', Buffer.from(`${JSON.stringify(family.writeConfig(config), null, 2)}\n`));

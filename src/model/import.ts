@@ -112,8 +112,7 @@ function matchTensors(
   config: ModelConfig,
   dir: string,
 ): MatchedTensors {
-  const list = [...family.tensors(config)];
-  if (!config.tiedEmbeddings) list.push(headTensor(config));
+  const list = hfTensors(family, config);
   const anchor = list[0]?.hf ?? '';
   const prefix =
     reader.entries.has(`${family.prefix}${anchor}`) || !reader.entries.has(anchor) ? family.prefix : '';
@@ -157,9 +156,12 @@ function matchTensors(
 /** The output head has no prefix in any save. */
 const HEAD = 'lm_head.weight';
 
-function headTensor(config: ModelConfig): HfTensor {
+/** All tensors of a CausalLM of the family, the head too when it is not tied. Names without prefix. */
+export function hfTensors(family: Family, config: ModelConfig): HfTensor[] {
+  if (config.tiedEmbeddings) return family.tensors(config);
   const hfShape = [config.vocabSize, config.hiddenSize];
-  return { hf: HEAD, hfShape, tensor: HEAD, rowBegin: 0, rowEnd: config.vocabSize, transposed: false };
+  const head = { hf: HEAD, hfShape, tensor: HEAD, rowBegin: 0, rowEnd: config.vocabSize, transposed: false };
+  return [...family.tensors(config), head];
 }
 
 export function fullName(hf: string, prefix: string): string {

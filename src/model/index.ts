@@ -1,5 +1,7 @@
 /** Hugging Face folders in, model packs, PEFT and safetensors out. Other rooms import from here alone. */
 export type { CreateOptions } from './create.ts';
+export { type ExportOptions, exportResult, openAdapter } from './export/index.ts';
+export { openResult } from './export/result.ts';
 export { familyNames } from './families/index.ts';
 export type { ImportOptions } from './import.ts';
 export {

@@ -83,8 +83,7 @@ function writeConfig(config: ModelConfig): JsonObject {
     embd_pdrop: 0.1,
     eos_token_id: config.eosToken,
     initializer_range: INITIALIZER_RANGE,
-    // The shortest decimal that is this f32.
-    layer_norm_epsilon: Number(config.normEps.toPrecision(8)),
+    layer_norm_epsilon: shortestDecimal(config.normEps),
     model_type: 'gpt2',
     n_embd: config.hiddenSize,
     n_head: config.numHeads,
@@ -97,6 +96,15 @@ function writeConfig(config: ModelConfig): JsonObject {
     use_cache: true,
     vocab_size: config.vocabSize,
   };
+}
+
+/** The shortest decimal that is this f32: 1e-5, not 9.999999747378752e-6. */
+function shortestDecimal(value: number): number {
+  for (let digits = 1; digits < 9; digits += 1) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
 }
 
 /** Conv1D layers of block N: Hugging Face name, canonical name, [out, in]. */

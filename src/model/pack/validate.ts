@@ -55,7 +55,8 @@ export function configFault(config: ModelConfig): string | undefined {
   const [issue] = checked.error.issues;
   const value = issue?.path.length === 1 ? Reflect.get(config, issue.path[0] ?? '') : undefined;
   const field = issue?.path.join('.') ?? '';
-  return `${field}${value === undefined ? '' : ` = ${String(value)}`}: ${issue?.message ?? 'invalid'}`;
+  const shown = value === undefined ? field : `${field} = ${String(value)}`;
+  return `${shown === '' ? '' : `${shown}: `}${issue?.message ?? 'invalid configuration'}`;
 }
 
 /** Size, alignment, order and overlap of a segment's tensors. `place` names the manifest. */

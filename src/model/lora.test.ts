@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { MftError } from '../base/errors.ts';
+import { gpt2 } from './families/gpt2.ts';
+import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets } from './lora.ts';
+
+const config = gpt2.configOf({
+  vocab: 50,
+  hidden: 12,
+  layers: 2,
+  heads: 3,
+  positions: 8,
+  inner: 0,
+  bosToken: 0,
+  eosToken: 0,
+});
+const resolve = (modules?: string[], r = 4, alpha = 16) => resolveLoraTargets(config, { modules, r, alpha });
+const paths = (modules?: string[]) =>
+  resolve(modules).map(({ module }) => module.replace('transformer.h.', ''));
+
+test('the default is the recipe: qkv and the attention projection', () => {
+  expect(paths()).toEqual(['0.attn.c_attn', '0.attn.c_proj', '1.attn.c_attn', '1.attn.c_proj']);
+  expect(resolve()[2]).toMatchObject({
+    tensor: 'blocks.1.attn.qkv.weight',
+    rowBegin: 0,
+    rowEnd: 36,
+    r: 4,
+    alpha: 16,
+    module: 'transformer.h.1.attn.c_attn',
+  });
+});
+
+test('names mean what they mean in peft: whole paths or their ends', () => {
+  expect(paths(['c_proj'])).toEqual(['0.attn.c_proj', '0.mlp.c_proj', '1.attn.c_proj', '1.mlp.c_proj']);
+  expect(paths(['mlp.c_fc', 'transformer.h.1.attn.c_attn'])).toEqual([
+    '0.mlp.c_fc',
+    '1.attn.c_attn',
+    '1.mlp.c_fc',
+  ]);
+  expect(paths(['all-linear'])).toHaveLength(8);
+  expect(resolve(['mlp.c_proj'])[0]).toMatchObject({ tensor: 'blocks.0.mlp.down.weight', rowEnd: 12 });
+});
+
+test('an unknown module is named, with the nearest known one', () => {
+  const failure = (modules: string[], r = 4, alpha = 16) => {
+    try {
+      resolve(modules, r, alpha);
+    } catch (error) {
+      if (error instanceof MftError) return error;
+    }
+    throw new Error('expected an MftError');
+  };
+  const error = failure(['c_attn', 'c_porj']);
+  expect(error.message).toContain('"c_porj"');
+  expect(error.suggestions[0]).toBe('Did you mean c_proj?');
+  expect(error.suggestions[1]).toContain('attn.c_attn, attn.c_proj, mlp.c_fc, mlp.c_proj; or all-linear');
+  expect(failure(['proj']).code).toBe('model.unknown-module');
+  expect(failure([]).code).toBe('model.unknown-module');
+  expect(failure(['c_attn'], 0).code).toBe('model.bad-rank');
+  expect(failure(['c_attn'], 4, Number.NaN).code).toBe('model.bad-rank');
+});
+
+test('names and shapes of the adapter segment', () => {
+  const targets = resolve(['mlp.c_fc'], 2);
+  expect(adapterSegmentShape(targets, config)).toEqual({
+    name: 'adapter',
+    tensors: [
+      { name: 'blocks.0.mlp.up.weight:0-48.lora_A', shape: [2, 12] },
+      { name: 'blocks.0.mlp.up.weight:0-48.lora_B', shape: [48, 2] },
+      { name: 'blocks.1.mlp.up.weight:0-48.lora_A', shape: [2, 12] },
+      { name: 'blocks.1.mlp.up.weight:0-48.lora_B', shape: [48, 2] },
+    ],
+  });
+  for (const target of targets) expect(adapterTensorNames(target).a).toContain(target.tensor);
+});
