@@ -35,6 +35,9 @@ void check_config(const v1::OptimizerConfig& config) {
 }  // namespace
 
 struct AdamW::State {
+  State(const v1::OptimizerConfig& settings, models::Model& trained, ThreadPool& threads)
+      : config(settings), model(trained), pool(threads) {}
+
   v1::OptimizerConfig config;
   models::Model& model;
   ThreadPool& pool;
@@ -51,7 +54,7 @@ struct AdamW::State {
 };
 
 AdamW::AdamW(const v1::OptimizerConfig& config, models::Model& model, ThreadPool& pool)
-    : state_(new State{.config = config, .model = model, .pool = pool}) {
+    : state_(std::make_unique<State>(config, model, pool)) {
   check_config(config);
   std::vector<v1::Segment> layout;
   for (const models::Parameter& parameter : model.parameters()) {
