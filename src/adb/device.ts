@@ -14,7 +14,7 @@ import {
 import { pullFile } from './pull.ts';
 import { pushFile } from './push.ts';
 import { commandLine } from './quote.ts';
-import { collect, shellOutputs, stream } from './shell.ts';
+import { collect, expectFailure, shellOutputs, stream } from './shell.ts';
 import { RemoteErrno, syncStat } from './sync.ts';
 import type {
   CloseCause,
@@ -98,6 +98,7 @@ export class AdbDevice {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     const program = argv[0] ?? '';
+    expectFailure(options.stdin);
     const { signal, explain } = deadline(this.address, program, options);
     try {
       const wire = await this.#openShell(argv, signal);
@@ -119,6 +120,7 @@ export class AdbDevice {
     options: Pick<ExecOptions, 'stdin' | 'signal'> = {},
   ): Promise<ExecStream> {
     const program = argv[0] ?? '';
+    expectFailure(options.stdin);
     const wire = await this.#openShell(argv, options.signal);
     const release = wire.abortOn(options.signal);
     wire.socket.once('close', release);

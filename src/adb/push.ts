@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { ExitCode, MftError } from '../base/errors.ts';
 import { type DeviceContext, withSync } from './context.ts';
 import { AdbFail, formatDevice } from './errors.ts';
+import { expectFailure } from './shell.ts';
 import { DATA_MAX_BYTES, syncSend } from './sync.ts';
 import type { PushOptions, TransferResult } from './types.ts';
 
@@ -38,6 +39,7 @@ export async function pushFile(
   options: PushOptions = {},
 ): Promise<TransferResult> {
   checkRemotePath(remote);
+  expectFailure(source);
   const total = await sizeOf(source);
   const mode = options.mode ?? 0o644;
   const temporary = posix.join(posix.dirname(remote), `.mft-part-${randomBytes(8).toString('hex')}`);

@@ -89,6 +89,13 @@ export async function collect(
   throw new Error('unreachable: outputs end with an exit or throw');
 }
 
+/**
+ * A source that fails before anybody reads it must not be an uncaught exception; reading it still throws its error.
+ */
+export function expectFailure(source: unknown): void {
+  if (source instanceof Readable) source.on('error', () => {});
+}
+
 /** stdout as a stream under back-pressure; everything else through `exit`. */
 export function stream(outputs: AsyncIterable<ShellOutput>, wire: Wire): ExecStream {
   const { promise, resolve, reject } = Promise.withResolvers<{ exitCode: number; stderr: Buffer }>();

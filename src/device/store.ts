@@ -20,7 +20,7 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const RUN_ID = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** $1 the root. Only its owner may look inside: training text and tokens lie there. */
-const PREPARE = 'umask 077; mkdir -p "$1/store" "$1/runs"';
+const PREPARE = 'umask 077; mkdir -p "$1/store" "$1/runs" && chmod 700 "$1"';
 const HAS = 'cd "$1" 2>/dev/null || exit 0; shift; for f; do if [ -f "$f" ]; then echo "$f"; fi; done';
 /** Size, modification time and name of each file, the temporary ones of broken pushes included. */
 const LIST =
