@@ -1,6 +1,7 @@
 import { Command, Errors, Flags } from '@oclif/core';
 import { ExitCode, MftError, messageOf } from '../base/errors.ts';
 import { configureLog } from '../base/log.ts';
+import { printable } from '../base/printable.ts';
 
 /** What a command prints with `--json` when it fails: one line, the last one. */
 export interface ErrorRecord {
@@ -30,7 +31,7 @@ export function renderError(error: MftError): string {
   const lines = [`Error: ${error.message}`, `  code: ${error.code}`];
   for (const suggestion of error.suggestions) lines.push(`  try: ${suggestion}`);
   if (error.ref !== undefined) lines.push(`  see: ${error.ref}`);
-  return `${lines.join('\n')}\n`;
+  return `${printable(lines.join('\n'))}\n`;
 }
 
 export function errorRecord(error: MftError): ErrorRecord {

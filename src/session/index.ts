@@ -4,7 +4,7 @@ export { type Collected, collect, collectedPaths } from './collect.ts';
 export { type ControlAction, controlActions } from './control.ts';
 export { DevicePhone } from './device-phone.ts';
 export { isEnd, mayRun } from './machine.ts';
-export { endOf, failedError, type SessionEnd } from './outcome.ts';
+export { endOf, failedError, isLost, type SessionEnd } from './outcome.ts';
 export type { RunPhone } from './phone.ts';
 export {
   type EvaluateRequest,
