@@ -44,6 +44,12 @@ void make_directory(const std::string& path, unsigned mode) {
   }
 }
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 void sync_directory(const std::string& path) {
   Fd fd(::open(on_disk(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) fail_io("open", path, errno);

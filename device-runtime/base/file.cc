@@ -151,8 +151,7 @@ void AtomicFile::commit() {
   file_.close();
   rename_path(aside_, path_);
   committed_ = true;
-  const std::size_t slash = path_.rfind('/');
-  sync_directory(slash == std::string::npos ? "." : slash == 0 ? "/" : path_.substr(0, slash));
+  sync_directory(parent_of(path_));
 }
 
 std::string read_all(const std::string& path, std::uint64_t limit) {

@@ -99,6 +99,7 @@ std::string read_all(const std::string& path, std::uint64_t limit);
 void write_atomically(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 
 void make_directory(const std::string& path, unsigned mode = 0700);  // with its parents; existing is fine
+std::string parent_of(const std::string& path);  // "." for a bare name
 void sync_directory(const std::string& path);
 void rename_path(const std::string& from, const std::string& to);
 bool remove_file(const std::string& path);          // false: was not there

@@ -1,0 +1,77 @@
+#include "train/data.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace mft::train {
+namespace {
+
+// The tokens of an earlier attempt, if they are there, whole, and of this tokenizer and text.
+std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file, const std::string& path) {
+  if (!stat_path(path)) return std::nullopt;
+  try {
+    TokenFile tokens = TokenFile::open(path);
+    const auto is = [](const auto& digest, const std::string& bytes) {
+      return bytes.size() == digest.size() &&
+             std::equal(digest.begin(), digest.end(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+    };
+    const bool same_tokenizer = is(tokens.tokenizer_sha256(), context.spec.model().tokenizer_sha256());
+    const bool same_text = file.store_sha256().empty() || is(tokens.text_sha256(), file.store_sha256());
+    if (same_tokenizer && same_text) return tokens;
+    context.warn("data.tokens-rebuilt", path + " is of another text or tokenizer");
+  } catch (const Failure& failure) {
+    if (failure.code() != "data.bad-token-file") throw;
+    context.warn("data.tokens-rebuilt", failure.what());
+  }
+  remove_file(path);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string tokenizer_path(RunContext& context) {
+  if (context.spec.model().tokenizer_sha256().empty()) {
+    throw Failure("model.no-tokenizer", "the model has no tokenizer",
+                  "Import the model from a folder with tokenizer.json, or give one with --tokenizer.");
+  }
+  return context.stored.verified(context.spec.model().tokenizer_sha256(), PhaseProgress(context, "verify", "bytes"));
+}
+
+Tokenizer open_tokenizer(RunContext& context) {
+  Tokenizer tokenizer = Tokenizer::open(tokenizer_path(context));
+  const std::uint32_t rows = context.spec.model().config().vocab_size();
+  if (static_cast<std::uint32_t>(tokenizer.vocab_size()) > rows) {
+    throw Failure("model.tokenizer-mismatch",
+                  "the tokenizer has " + std::to_string(tokenizer.vocab_size()) + " tokens, the model's embedding only " +
+                      std::to_string(rows) + " rows",
+                  "Import the model again with the tokenizer that belongs to it.");
+  }
+  return tokenizer;
+}
+
+TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::string& name) {
+  const std::string path = context.folder / (name + ".tokens");
+  if (std::optional<TokenFile> kept = kept_tokens(context, file, path)) return std::move(*kept);
+  const std::string tokenizer = tokenizer_path(context);
+  const std::string text = file.store_sha256().empty()
+                               ? file.device_path()
+                               : context.stored.verified(file.store_sha256(), PhaseProgress(context, "verify", "bytes"));
+  return tokenize_file(text, tokenizer, path, PhaseProgress(context, "tokenize", "bytes"));
+}
+
+Dataset open_dataset(RunContext& context) {
+  const v1::DataConfig& data = context.spec.data();
+  const auto vocabulary = static_cast<std::int32_t>(context.spec.model().config().vocab_size());
+  TokenFile train = open_tokens(context, data.train(), "train");
+  if (!data.has_validation()) {
+    return Dataset(std::move(train), data.sequence_length(), data.validation_fraction(), vocabulary);
+  }
+  TokenFile validation = open_tokens(context, data.validation(), "validation");
+  return Dataset(std::move(train), std::move(validation), data.sequence_length(), vocabulary);
+}
+
+}  // namespace mft::train

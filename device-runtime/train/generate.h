@@ -1,0 +1,20 @@
+// A continuation of a prompt, token by token, with the model's key-value cache.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "models/model.h"
+#include "text/tokenizer.h"
+#include "train/context.h"
+
+namespace mft::train {
+
+// `before_token(done, total)` may give up by returning true: then absent. Failure generate.prompt-too-long.
+std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, const v1::GenerateTask& task,
+                                   const std::function<bool(std::uint64_t done, std::uint64_t total)>& before_token);
+
+// RunSpec.generate.
+v1::Finished run_generate(RunContext& context);
+
+}  // namespace mft::train

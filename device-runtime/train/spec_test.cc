@@ -1,0 +1,88 @@
+#include "train/spec.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "base/error.h"
+#include "train/run_folder.h"
+
+namespace mft::train {
+namespace {
+
+v1::RunSpec good() {
+  v1::RunSpec spec;
+  spec.set_format(1);
+  spec.set_run_id("run-1");
+  spec.mutable_data()->mutable_train()->set_device_path("/sdcard/text.txt");
+  spec.mutable_data()->set_sequence_length(128);
+  v1::TrainTask& task = *spec.mutable_train();
+  task.set_full(true);
+  task.set_steps(10);
+  task.set_batch_size(4);
+  task.set_accumulation(2);
+  return spec;
+}
+
+struct Case {
+  const char* field;
+  std::function<void(v1::RunSpec&)> spoil;
+};
+
+TEST(Spec, AcceptsAGoodOne) { EXPECT_NO_THROW(check_spec(good(), "run-1")); }
+
+TEST(Spec, NamesTheFieldThatIsWrong) {
+  const Case cases[] = {
+      {"run_id", [](v1::RunSpec& s) { s.set_run_id("run-2"); }},
+      {"task", [](v1::RunSpec& s) { s.clear_train(); }},
+      {"threads", [](v1::RunSpec& s) { s.set_threads(65); }},
+      {"data.train", [](v1::RunSpec& s) { s.mutable_data()->clear_train(); }},
+      {"data.train", [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_store_sha256(std::string(32, 'x')); }},
+      {"device_path", [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_device_path("text.txt"); }},
+      {"sequence_length", [](v1::RunSpec& s) { s.mutable_data()->set_sequence_length(0); }},
+      {"batch_size x data.sequence_length", [](v1::RunSpec& s) { s.mutable_train()->set_batch_size(1 << 20); }},
+      {"batch_size", [](v1::RunSpec& s) { s.mutable_train()->set_batch_size(0); }},
+      {"accumulation", [](v1::RunSpec& s) { s.mutable_train()->set_accumulation(0); }},
+      {"dropout", [](v1::RunSpec& s) { s.mutable_train()->set_dropout(1.0f); }},
+      {"dropout", [](v1::RunSpec& s) { s.mutable_train()->set_dropout(std::numeric_limits<float>::quiet_NaN()); }},
+      {"validation_fraction", [](v1::RunSpec& s) { s.mutable_data()->set_validation_fraction(-0.1f); }},
+      {"epochs", [](v1::RunSpec& s) { s.mutable_train()->set_steps(0); }},
+      {"lora.targets", [](v1::RunSpec& s) { s.mutable_train()->set_full(false); }},
+      {"sample.max_tokens", [](v1::RunSpec& s) { s.mutable_train()->mutable_sample()->set_prompt("Call"); }},
+  };
+  for (const Case& c : cases) {
+    v1::RunSpec spec = good();
+    c.spoil(spec);
+    try {
+      check_spec(spec, "run-1");
+      ADD_FAILURE() << c.field << " was accepted";
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.code(), "spec.invalid");
+      EXPECT_NE(std::string(failure.what()).find(c.field), std::string::npos) << failure.what();
+    }
+  }
+}
+
+TEST(Spec, RefusesAnotherFormat) {
+  v1::RunSpec spec = good();
+  spec.set_format(2);
+  try {
+    check_spec(spec, "run-1");
+    FAIL();
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.code(), "spec.version");
+  }
+}
+
+TEST(RunFolder, TakesOnlyRunIds) {
+  EXPECT_TRUE(valid_run_id("a"));
+  EXPECT_TRUE(valid_run_id("0-run-9"));
+  EXPECT_TRUE(valid_run_id(std::string(63, 'z')));
+  for (const char* bad : {"", "-a", "A", "a/b", "..", "a.b", "a b", "ä"}) EXPECT_FALSE(valid_run_id(bad)) << bad;
+  EXPECT_FALSE(valid_run_id(std::string(64, 'z')));
+  EXPECT_THROW(RunFolder("/data", "../x"), Failure);
+}
+
+}  // namespace
+}  // namespace mft::train
