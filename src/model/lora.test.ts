@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import { MftError } from '../base/errors.ts';
 import { gpt2 } from './families/gpt2.ts';
-import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets } from './lora.ts';
+import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets, targetOf } from './lora.ts';
+import { canonicalSegments, tensorShape } from './pack/layout.ts';
+import type { LoraTarget } from './types.ts';
 
 const config = gpt2.configOf({
   vocab: 50,
@@ -64,11 +66,29 @@ test('names and shapes of the adapter segment', () => {
   expect(adapterSegmentShape(targets, config)).toEqual({
     name: 'adapter',
     tensors: [
-      { name: 'blocks.0.mlp.up.weight:0-48.lora_A', shape: [2, 12] },
-      { name: 'blocks.0.mlp.up.weight:0-48.lora_B', shape: [48, 2] },
-      { name: 'blocks.1.mlp.up.weight:0-48.lora_A', shape: [2, 12] },
-      { name: 'blocks.1.mlp.up.weight:0-48.lora_B', shape: [48, 2] },
+      { name: 'blocks.0.mlp.up.weight.lora_A', shape: [2, 12] },
+      { name: 'blocks.0.mlp.up.weight.lora_B', shape: [48, 2] },
+      { name: 'blocks.1.mlp.up.weight.lora_A', shape: [2, 12] },
+      { name: 'blocks.1.mlp.up.weight.lora_B', shape: [48, 2] },
     ],
   });
-  for (const target of targets) expect(adapterTensorNames(target).a).toContain(target.tensor);
+  // The query rows of a fused weight alone.
+  const query = {
+    ...targetOf(
+      { path: 'q', tensor: 'blocks.1.attn.qkv.weight', rowBegin: 0, rowEnd: 12, inFeatures: 12 },
+      2,
+      4,
+    ),
+  };
+  expect(adapterTensorNames(query as LoraTarget, config)).toEqual({
+    a: 'blocks.1.attn.qkv.weight[0:12].lora_A',
+    b: 'blocks.1.attn.qkv.weight[0:12].lora_B',
+  });
+});
+
+test('shapes of canonical tensors by name', () => {
+  for (const { tensors } of canonicalSegments(config))
+    for (const { name, shape } of tensors) expect(tensorShape(name, config)).toEqual(shape);
+  expect(tensorShape('blocks.2.attn.qkv.weight', config)).toBeUndefined();
+  expect(tensorShape('lm_head.weight', config)).toBeUndefined();
 });

@@ -4,7 +4,7 @@ import { nearest } from '../base/nearest.ts';
 import { mft } from '../protocol/index.ts';
 import { familyOf } from './families/index.ts';
 import type { LinearModule } from './families/types.ts';
-import type { SegmentShape } from './pack/layout.ts';
+import { type SegmentShape, tensorShape } from './pack/layout.ts';
 import type { LoraRequest, LoraTarget, ModelConfig } from './types.ts';
 
 /** Every linear module but the output head, as in peft. */
@@ -88,9 +88,14 @@ function unknownModule(name: string, modules: readonly LinearModule[]): MftError
   );
 }
 
-/** Names of an adapter's two tensors, in results, checkpoints and initial segments. */
-export function adapterTensorNames(target: LoraTarget): { a: string; b: string } {
-  const base = `${target.tensor}:${target.rowBegin}-${target.rowEnd}`;
+/**
+ * Names of an adapter's two tensors, in results, checkpoints and initial segments: the weight's name, with its rows behind
+ * it when they are not all of them (device-runtime/models/model.h, adapter_name).
+ */
+export function adapterTensorNames(target: LoraTarget, config: ModelConfig): { a: string; b: string } {
+  const { tensor, rowBegin, rowEnd } = target;
+  const isWhole = rowBegin === 0 && rowEnd === tensorShape(tensor, config)?.[0];
+  const base = isWhole ? tensor : `${tensor}[${rowBegin}:${rowEnd}]`;
   return { a: `${base}.lora_A`, b: `${base}.lora_B` };
 }
 
@@ -99,7 +104,7 @@ export function adapterSegmentShape(targets: readonly LoraTarget[], config: Mode
   return {
     name: 'adapter',
     tensors: targets.flatMap((target) => {
-      const { a, b } = adapterTensorNames(target);
+      const { a, b } = adapterTensorNames(target, config);
       return [
         { name: a, shape: [target.r, moduleOf(target, config).inFeatures] },
         { name: b, shape: [target.rowEnd - target.rowBegin, target.r] },

@@ -72,7 +72,7 @@ export interface LoraRequest {
 /** An adapter to start from or to apply: for LoraConfig (targets, init_sha256, init_segment) and the device store. */
 export interface AdapterInit {
   targets: LoraTarget[];
-  /** Tensors `<canonical>:<row_begin>-<row_end>.lora_A` [r, in] and `.lora_B` [rows, r]. */
+  /** Tensors NAME.lora_A [r, in] and NAME.lora_B [rows, r] of each target; for NAME see adapterTensorNames. */
   segment: Segment;
   file: PackFile;
 }

@@ -91,7 +91,7 @@ test('an adapter of peft is read: names, ranks, alphas, values', async () => {
     ['blocks.1.mlp.down.weight', 3, 6],
   ]);
   expect(adapter.segment.tensors.map(({ name, shape }) => [name, ...shape])).toContainEqual([
-    'blocks.1.mlp.down.weight:0-20.lora_A',
+    'blocks.1.mlp.down.weight.lora_A',
     3,
     52,
   ]);

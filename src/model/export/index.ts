@@ -78,7 +78,7 @@ async function fill(
   try {
     if (options.format === 'peft')
       return await writePeft(dir, pack, adapter, result.manifest.loraTargets, options);
-    const weights = await mergedTensors(packTensors(pack), adapter, result.manifest.loraTargets);
+    const weights = await mergedTensors(packTensors(pack), adapter, result.manifest.loraTargets, pack.config);
     try {
       return await writeHuggingFace(dir, pack, weights, type, options);
     } finally {

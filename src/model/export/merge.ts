@@ -2,7 +2,7 @@
 import { adapterTensorNames } from '../lora.ts';
 import type { F32 } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
-import type { LoraTarget, TensorReader } from '../types.ts';
+import type { LoraTarget, ModelConfig, TensorReader } from '../types.ts';
 
 interface LoadedAdapter {
   rowBegin: number;
@@ -21,10 +21,11 @@ export async function mergedTensors(
   base: TensorReader,
   adapter: TensorReader,
   targets: readonly LoraTarget[],
+  config: ModelConfig,
 ): Promise<TensorReader> {
   const adapters = new Map<string, LoadedAdapter[]>();
   for (const target of targets) {
-    const names = adapterTensorNames(target);
+    const names = adapterTensorNames(target, config);
     const load = (name: string) => adapter.read(name, 0, elementsOf(adapter.shapes.get(name) ?? []));
     const { rowBegin, rowEnd, r, alpha } = target;
     const loaded = { rowBegin, rowEnd, r, scale: alpha / r, a: await load(names.a), b: await load(names.b) };

@@ -156,7 +156,7 @@ function matchTensors(
     const alpha = lookUp(peft.alphaPattern, module.path, peft.alpha);
     // Rank-stabilized: scale alpha / sqrt(r) instead of alpha / r.
     const target = targetOf(module, r, Math.fround(peft.rslora ? alpha * Math.sqrt(r) : alpha));
-    const own = adapterTensorNames(target);
+    const own = adapterTensorNames(target, config);
     const shapes = { A: [r, module.inFeatures], B: [module.rowEnd - module.rowBegin, r] };
     for (const half of ['A', 'B'] as const) {
       const name = tensors.get(`${module.path} ${half}`);

@@ -24,7 +24,7 @@ export async function writePeft(
   const names = new Map<string, string>(); // peft's name -> ours
   for (const target of targets) {
     const { path } = moduleOf(target, pack.config);
-    const own = adapterTensorNames(target);
+    const own = adapterTensorNames(target, pack.config);
     names.set(`base_model.model.${path}.lora_A.weight`, own.a);
     names.set(`base_model.model.${path}.lora_B.weight`, own.b);
   }

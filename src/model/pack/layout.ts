@@ -21,21 +21,28 @@ export interface SegmentShape {
   tensors: TensorShape[];
 }
 
+function embeddingTensors(config: ModelConfig): TensorShape[] {
+  const { vocabSize, hiddenSize, maxPositions } = config;
+  const tokens = { name: 'embed.tokens', shape: [vocabSize, hiddenSize] };
+  if (config.position !== mft.v1.PositionKind.POSITION_LEARNED) return [tokens];
+  return [tokens, { name: 'embed.positions', shape: [maxPositions, hiddenSize] }];
+}
+
+function finalTensors(config: ModelConfig): TensorShape[] {
+  const final = norm(config, 'final_norm');
+  if (config.tiedEmbeddings) return final;
+  return [...final, { name: 'lm_head.weight', shape: [config.vocabSize, config.hiddenSize] }];
+}
+
 /** Segments of a model in walking order: embedding, block.0 ..., final. */
 export function canonicalSegments(config: ModelConfig): SegmentShape[] {
-  const { vocabSize: vocab, hiddenSize: hidden, maxPositions, numLayers } = config;
-  const embedding: TensorShape[] = [{ name: 'embed.tokens', shape: [vocab, hidden] }];
-  if (config.position === mft.v1.PositionKind.POSITION_LEARNED)
-    embedding.push({ name: 'embed.positions', shape: [maxPositions, hidden] });
-  const final = norm(config, 'final_norm');
-  if (!config.tiedEmbeddings) final.push({ name: 'lm_head.weight', shape: [vocab, hidden] });
   return [
-    { name: 'embedding', tensors: embedding },
-    ...Array.from({ length: numLayers }, (_, layer) => ({
+    { name: 'embedding', tensors: embeddingTensors(config) },
+    ...Array.from({ length: config.numLayers }, (_, layer) => ({
       name: `block.${layer}`,
       tensors: blockTensors(config, `blocks.${layer}`),
     })),
-    { name: 'final', tensors: final },
+    { name: 'final', tensors: finalTensors(config) },
   ];
 }
 
@@ -61,6 +68,16 @@ function blockTensors(config: ModelConfig, block: string): TensorShape[] {
     ...linear(`${block}.mlp.up`, config.gatedMlp ? 2 * inner : inner, hidden, config.mlpBias),
     ...linear(`${block}.mlp.down`, hidden, inner, config.mlpBias),
   ];
+}
+
+/** Shape of a canonical tensor, or undefined when the model has none of this name. */
+export function tensorShape(name: string, config: ModelConfig): number[] | undefined {
+  const [, block, layer] = /^(blocks\.(\d+))\./.exec(name) ?? [];
+  const candidates =
+    block !== undefined && Number(layer) < config.numLayers
+      ? blockTensors(config, block)
+      : [...embeddingTensors(config), ...finalTensors(config)];
+  return candidates.find((tensor) => tensor.name === name)?.shape;
 }
 
 /** f32 elements of all tensors of a model. */
