@@ -1,5 +1,6 @@
 /** The virtual phone. `startPhone` runs one inside this process; `launchPhone` as a process of its own. */
-export { abis, faultKinds, makes } from './types.ts';
-export type { Abi, FaultKind, FaultOptions, Make, Phone, PhoneOptions, PhoneRecord } from './types.ts';
-export { profileNames } from './world/profiles/index.ts';
+
 export { startPhone } from './start.ts';
+export type { Abi, FaultKind, FaultOptions, Make, Phone, PhoneOptions, PhoneRecord } from './types.ts';
+export { abis, faultKinds, makes } from './types.ts';
+export { profileNames } from './world/profiles/index.ts';
