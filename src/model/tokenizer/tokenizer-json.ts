@@ -68,7 +68,7 @@ const tokenizerJson = z.strictObject({
   padding: z.null().optional(),
   added_tokens: z.array(addedToken),
   normalizer: z.null().optional(),
-  pre_tokenizer: z.union([byteLevel(true), sequence]),
+  pre_tokenizer: z.discriminatedUnion('type', [byteLevel(true), sequence]),
   post_processor: byteLevelOffsets.nullish(),
   decoder: byteLevelOffsets,
   model: bpe,
