@@ -47,6 +47,7 @@ export class EventTable {
   private readonly newest;
   private readonly points;
   private readonly counts;
+  private readonly newestStep;
 
   constructor(database: DatabaseSync) {
     this.insert = database.prepare(
@@ -71,6 +72,10 @@ export class EventTable {
     this.points = database.prepare(
       `SELECT step, max(attempt) AS attempt, loss_bits FROM events WHERE run = ? AND kind = ? AND step IS NOT NULL
        GROUP BY step ORDER BY step`,
+    );
+    this.newestStep = database.prepare(
+      `SELECT step, attempt, loss_bits FROM events WHERE run = ? AND kind = 'step' AND step IS NOT NULL
+       ORDER BY step DESC, attempt DESC LIMIT 1`,
     );
     this.counts = database.prepare('SELECT kind, count(*) AS n FROM events WHERE run = ? GROUP BY kind');
   }
@@ -131,6 +136,18 @@ export class EventTable {
       attempt: Number(row.attempt),
       loss: f32FromBits(Number(row.loss_bits)),
     }));
+  }
+
+  /** The highest step that was computed. */
+  lastStep(run: string): CurvePoint | undefined {
+    const row = this.newestStep.get(run);
+    return row === undefined
+      ? undefined
+      : {
+          step: Number(row.step),
+          attempt: Number(row.attempt),
+          loss: f32FromBits(Number(row.loss_bits)),
+        };
   }
 
   count(run: string): Record<string, number> {

@@ -196,6 +196,11 @@ export class RunStore {
     return this.eventTable.curve(id, kind);
   }
 
+  /** The highest step that was computed, with its newest value. */
+  lastStep(id: string): CurvePoint | undefined {
+    return this.eventTable.lastStep(id);
+  }
+
   eventCounts(id: string): Record<string, number> {
     return this.eventTable.count(id);
   }

@@ -48,11 +48,7 @@ export class DevicePhone implements RunPhone {
     const folder = this.store.runPath(run.id);
     const wait = { timeoutMs: ANSWER_MS, ...(operation.signal ? { signal: operation.signal } : {}) };
     const made = await this.device.exec(['sh', '-c', MAKE_RUN_FOLDER, 'mft', folder], wait);
-    if (made.exitCode !== 0)
-      throw new MftError(`${this.name} did not make ${folder}: ${made.stderr.toString().trim()}`, {
-        code: 'device.command-failed',
-        exit: ExitCode.incapable,
-      });
+    if (made.exitCode !== 0) throw commandFailed(this.name, `mkdir ${folder}`, made.stderr);
     // The specification last: where it is, the run is complete.
     await this.pushSecret(`${folder}/token`, token, operation);
     await this.pushSecret(`${folder}/spec.pb`, run.spec, operation);
@@ -114,6 +110,20 @@ export class DevicePhone implements RunPhone {
     return (await this.device.pull(remote, local, { ...operation, sha256 })).bytes;
   }
 
+  /** Deletes the run's folder on the phone. @throws MftError run.may-be-running when a process still serves it. */
+  async forget(run: RunRecord): Promise<void> {
+    const { alive } = await this.status(run);
+    if (alive)
+      throw new MftError(`${run.id} is still going on on ${this.name}`, {
+        code: 'run.may-be-running',
+        exit: ExitCode.usage,
+        suggestions: [`mft stop ${run.id}`],
+      });
+    const folder = this.store.runPath(run.id);
+    const { exitCode, stderr } = await this.device.exec(['rm', '-rf', folder], { timeoutMs: ANSWER_MS });
+    if (exitCode !== 0) throw commandFailed(this.name, `rm -rf ${folder}`, stderr);
+  }
+
   reconnect(options: { signal?: AbortSignal; timeoutMs: number }): Promise<void> {
     return this.device.reconnect(options);
   }
@@ -141,4 +151,11 @@ export class DevicePhone implements RunPhone {
     if (there?.size === bytes.length) return; // pushes are whole or not at all, and neither file ever changes
     await this.device.push(bytes, remote, { mode: 0o600, sha256: true, ...(signal ? { signal } : {}) });
   }
+}
+
+function commandFailed(phone: string, what: string, stderr: Buffer): MftError {
+  return new MftError(`${what} failed on ${phone}: ${stderr.toString().trim().slice(0, 2000)}`, {
+    code: 'device.command-failed',
+    exit: ExitCode.incapable,
+  });
 }

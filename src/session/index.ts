@@ -3,6 +3,7 @@ export { LinkLost, SessionClient } from './client.ts';
 export { type Collected, collect, collectedPaths } from './collect.ts';
 export { type ControlAction, controlActions } from './control.ts';
 export { DevicePhone } from './device-phone.ts';
+export { collectGarbage, type GarbageReport } from './gc.ts';
 export { isEnd, mayRun } from './machine.ts';
 export { endOf, failedError, isLost, type SessionEnd } from './outcome.ts';
 export type { RunPhone } from './phone.ts';

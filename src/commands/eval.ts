@@ -1,0 +1,88 @@
+import { Flags } from '@oclif/core';
+import { ExitCode, MftError } from '../base/errors.ts';
+import type { mft } from '../protocol/index.ts';
+import { RunStore } from '../runs/index.ts';
+import { DevicePhone, planEvaluation } from '../session/index.ts';
+import { BaseCommand } from './base.ts';
+import { openDevice, resolveAdapter } from './shared/context.ts';
+import { adapterFlag, deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
+import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { viewMode } from './shared/view-mode.ts';
+
+export default class Eval extends BaseCommand {
+  static override summary = 'Measure the perplexity of a model on a text, on the phone.';
+  static override description =
+    `The text is cut into rows of --sequence-length tokens; every token but a row's first is predicted once.
+
+Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`;
+  static override examples = [
+    '<%= config.bin %> eval --model gpt2 --data test.txt',
+    '<%= config.bin %> eval --adapter gpt2-20261122-1a2b --data test.txt --json',
+  ];
+  static override flags = {
+    device: deviceFlag,
+    model: Flags.string({ char: 'm', helpValue: 'NAME|DIR', summary: "The model; default: the adapter's." }),
+    adapter: adapterFlag,
+    data: Flags.string({
+      required: true,
+      helpValue: 'FILE',
+      summary: 'A text; device:/PATH is a file on the phone.',
+    }),
+    'sequence-length': Flags.integer({ min: 2, default: 128, summary: 'Tokens in a row.' }),
+    'batch-size': Flags.integer({ min: 1, max: 4096, default: 8, summary: 'Rows at a time.' }),
+    threads: threadsFlag,
+    wait: waitFlag,
+    plain: plainFlag,
+  };
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(Eval);
+    using store = RunStore.open();
+    const { model, adapter } =
+      flags.adapter === undefined
+        ? { model: flags.model, adapter: undefined }
+        : await resolveAdapter(store, flags.adapter, flags.model);
+    if (model === undefined)
+      throw new MftError('--model is missing', {
+        code: 'usage.command-line',
+        exit: ExitCode.usage,
+        suggestions: ['mft model ls lists the models.'],
+      });
+    const device = await openDevice(flags);
+    const { data, threads } = flags;
+    const sequenceLength = flags['sequence-length'];
+    const batchSize = flags['batch-size'];
+    const run = await planEvaluation({
+      store,
+      device,
+      model,
+      adapter,
+      data,
+      sequenceLength,
+      batchSize,
+      threads,
+    });
+    const phone = new DevicePhone(device);
+    let result: mft.v1.Evaluation | undefined;
+    const followed = await followRun({
+      store,
+      phone,
+      id: run.id,
+      mode: this.jsonEnabled() ? 'silent' : viewMode({ json: false, plain: flags.plain }),
+      session: { contactMs: flags.wait * 1000 },
+      onSignal: (signal) => {
+        if (signal.type === 'event' && signal.event.evaluation) result = signal.event.evaluation;
+      },
+    });
+    if (followed.end.kind !== 'finished' || !result) {
+      for (const line of endingLines(run.id, followed)) this.log(line);
+      process.exitCode = exitCodeOf(followed);
+      return undefined;
+    }
+    await phone.forget(run).catch(() => {}); // leaves nothing behind that anybody could want
+    store.remove(run.id);
+    const { loss, perplexity, tokens, durationMs } = result;
+    this.log(`perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}`);
+    return { loss, perplexity, tokens, duration_ms: durationMs, model, data };
+  }
+}
