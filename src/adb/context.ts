@@ -24,24 +24,34 @@ export function deadline(address: DeviceAddress, what: string, options: WaitOpti
   return { signal, explain };
 }
 
+const DEFAULT_STALL_MS = 60_000;
+
+/** No byte moved for too long: a network that went away does not say so. */
+class Stalled extends Error {}
+
 /**
- * Runs `work` on a sync connection. A connection that breaks is `adb.transport-lost`; what adbd refuses stays AdbFail.
+ * Runs `work` on a sync connection; it calls `alive` whenever bytes moved. A connection that breaks or stalls is
+ * `adb.transport-lost`; what adbd refuses stays AdbFail.
  */
 export async function withSync<T>(
   device: DeviceContext,
   what: string,
-  signal: AbortSignal | undefined,
-  work: (wire: Wire) => Promise<T>,
+  options: { signal?: AbortSignal | undefined; stallMs?: number | undefined },
+  work: (wire: Wire, alive: () => void) => Promise<T>,
 ): Promise<T> {
+  const { signal, stallMs = DEFAULT_STALL_MS } = options;
   const wire = await device.openService('sync:', signal);
   const release = wire.abortOn(signal);
+  const stalled = () => wire.socket.destroy(new Stalled(`no byte moved for ${stallMs / 1000} s`));
+  const timer = setTimeout(stalled, stallMs);
   try {
-    return await work(wire);
+    return await work(wire, () => timer.refresh());
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (isBroken(error, wire)) throw transportLost(device.address, what, error);
     throw error;
   } finally {
+    clearTimeout(timer);
     release();
     wire.close();
   }
@@ -52,5 +62,6 @@ function isBroken(error: unknown, wire: Wire): boolean {
   if (!(error instanceof Error) || error instanceof AdbFail) return false;
   const code = 'code' in error ? error.code : undefined;
   if (code === 'ECONNRESET' || code === 'EPIPE' || error.name === 'PrematureEOFError') return true;
+  if (error instanceof Stalled) return true;
   return wire.socket.destroyed && error.message === 'the connection was closed';
 }

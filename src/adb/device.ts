@@ -37,6 +37,11 @@ import type { Wire } from './wire.ts';
 const DEFAULT_MAX_OUTPUT = 64 << 20;
 /** How long the server may take to notice that a transport is gone after a stream on it ended. */
 const SETTLE_MS = 300;
+/** A phone that is there shakes hands and runs `true` within this time. */
+const HANDSHAKE_MS = 5000;
+/** After this, `unauthorized` means that somebody must tap. */
+const AUTHORIZE_MS = 5000;
+const ON_ITS_WAY: ReadonlySet<DeviceState> = new Set(['unauthorized', 'authorizing', 'connecting']);
 
 /** A server that also opens connections; this much stays inside the folder. */
 export interface WireServer extends DeviceServer {
@@ -148,7 +153,7 @@ export class AdbDevice {
     await this.#require('stat_v2', options);
     const { signal, explain } = deadline(this.address, `stat ${remote}`, options);
     try {
-      return await withSync(this.#context, `stat ${remote}`, signal, (wire) => syncStat(wire, remote));
+      return await withSync(this.#context, `stat ${remote}`, { signal }, (wire) => syncStat(wire, remote));
     } catch (error) {
       if (error instanceof RemoteErrno || error instanceof AdbFail) {
         throw new MftError(`can't look at ${remote} on ${this}: ${error.message}`, {
@@ -206,8 +211,9 @@ export class AdbDevice {
         await this.waitFor('device', signal ? { signal } : {});
         return;
       }
+      const since = Date.now();
       for (let pause = 100; ; pause = Math.min(pause * 2, 5000)) {
-        if (await this.#reconnectOnce(signal)) return;
+        if (await this.#reconnectOnce(signal, since)) return;
         await sleep(pause, undefined, signal ? { signal } : {});
       }
     } catch (error) {
@@ -215,24 +221,33 @@ export class AdbDevice {
     }
   }
 
-  async #reconnectOnce(signal: AbortSignal | undefined): Promise<boolean> {
+  async #reconnectOnce(signal: AbortSignal | undefined, since: number): Promise<boolean> {
     const options = signal ? { signal } : {};
     try {
       const info = await this.info(options);
-      if (info?.state === 'unauthorized') throw deviceNotReady(this.address, info);
-      // Answers come from the phone, not from what the server remembers.
-      if (
-        info?.state === 'device' &&
-        (await this.exec(['true'], { ...options, timeoutMs: 5000 })).exitCode === 0
-      )
-        return true;
+      if (info?.state === 'device' && (await this.#answers(options))) return true;
+      // On its way: a key that the phone knows is accepted within a moment. One that it does not know needs a person.
+      if (info?.state === 'unauthorized' && Date.now() - since > AUTHORIZE_MS)
+        throw deviceNotReady(this.address, info);
+      if (info !== undefined && ON_ITS_WAY.has(info.state)) return false;
       if (info !== undefined) await this.#server.disconnectDevice(this.serial, options);
       await this.#server.connectDevice(this.serial, options);
-      return false; // Seen usable in the next round, or not.
+      await this.waitFor('device', { ...options, timeoutMs: HANDSHAKE_MS });
+      return await this.#answers(options);
     } catch (error) {
       if (signal?.aborted) throw error;
       if (isContactLoss(error) || (error instanceof MftError && error.code === 'adb.connect-failed'))
         return false;
+      throw error;
+    }
+  }
+
+  /** Asks the phone itself: the server may list one whose connection is dead. */
+  async #answers(options: WaitOptions): Promise<boolean> {
+    try {
+      return (await this.exec(['true'], { ...options, timeoutMs: HANDSHAKE_MS })).exitCode === 0;
+    } catch (error) {
+      if (!options.signal?.aborted && isContactLoss(error)) return false;
       throw error;
     }
   }

@@ -54,8 +54,9 @@ async function receive(
   let bytes = 0;
   const file = await open(temporary, 'wx');
   try {
-    await withSync(device, `the pull of ${remote}`, options.signal, async (wire) => {
+    await withSync(device, `the pull of ${remote}`, options, async (wire, alive) => {
       for await (const chunk of syncReceive(wire, remote)) {
+        alive();
         bytes += chunk.length;
         // A phone that sends more than it said must not fill the host's disk.
         if (bytes > total) return;

@@ -61,8 +61,11 @@ export async function pushFile(
   try {
     if ((mode & 0o077) === 0) await writePrivate(device, temporary, counted(), onSent, options.signal);
     else {
-      await withSync(device, `the push of ${remote}`, options.signal, (wire) =>
-        syncSend(wire, temporary, { mode, mtime: options.mtime ?? new Date() }, counted(), onSent),
+      await withSync(device, `the push of ${remote}`, options, (wire, alive) =>
+        syncSend(wire, temporary, { mode, mtime: options.mtime ?? new Date() }, counted(), (count) => {
+          alive();
+          onSent(count);
+        }),
       );
     }
     const sha256 = hash.digest('hex');

@@ -182,11 +182,19 @@ export class AdbServer implements WireServer {
       const refused = error.code === 'ECONNREFUSED';
       if (!refused || !isLocal(this.address.host)) throw serverUnreachable(this.address, error);
     }
-    await this.#start();
-    try {
-      return await Wire.dial(this.address, signal);
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : serverUnreachable(this.address, error);
+    const failure = await this.#start().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    // Whoever starts one at the same moment makes our attempt fail ("Address already in use"): then theirs will do.
+    for (let attempts = failure === undefined ? 1 : 10; ; attempts -= 1) {
+      try {
+        return await Wire.dial(this.address, signal);
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        if (attempts <= 1) throw failure ?? serverUnreachable(this.address, error);
+        await sleep(100);
+      }
     }
   }
 

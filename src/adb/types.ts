@@ -83,6 +83,8 @@ export interface ExecStream {
 export interface TransferOptions {
   signal?: AbortSignal;
   onProgress?: (report: ProgressReport) => void;
+  /** The transfer counts as lost when no byte moved for this long; default 60 s. */
+  stallMs?: number;
 }
 
 export interface PushOptions extends TransferOptions {

@@ -15,6 +15,7 @@ beforeAll(async () => {
   rig = await startRig();
   ({ device } = rig);
   folder = await mkdtemp(join(tmpdir(), 'mft-transfer-'));
+  await device.exec(['rm', '-rf', BASE]);
   await device.exec(['mkdir', '-p', BASE]);
 });
 afterAll(async () => {
@@ -210,4 +211,19 @@ test('a pull that loses the transport leaves nothing', async () => {
   await cut;
   expect((await readdir(folder)).filter((name) => name.startsWith('large'))).toEqual([]);
   await device.reconnect({ timeoutMs: 20_000 });
+});
+
+test('a transfer on a phone that stalls is lost, not endless', async () => {
+  const data = randomBytes(64 << 20);
+  let stalled: Promise<void> | undefined;
+  const push = device.push(data, `${BASE}/stalled`, {
+    stallMs: 1000,
+    onProgress: ({ done }) => {
+      if (done > 1 << 20) stalled ??= rig.phone.fault('stall', { seconds: 4 });
+    },
+  });
+  await expect(push).rejects.toMatchObject({ code: 'adb.transport-lost' });
+  await stalled;
+  await device.reconnect({ timeoutMs: 30_000 });
+  expect(await device.stat(`${BASE}/stalled`)).toBeUndefined();
 });
