@@ -17,7 +17,7 @@ class TokenizerTables;
 class WordEncoder;
 
 // A pre-token (a word, a run of spaces, ...) longer than this is Failure data.word-too-long: BPE needs it
-// whole, at 28 bytes of memory a byte of text, and a phone has only so much.
+// whole, with 20 to 40 bytes of memory for each of its bytes, and a phone has only so much.
 inline constexpr std::size_t kMaxWordBytes = std::size_t{4} << 20;
 
 // What to do with special tokens that stand in the text, such as "<|endoftext|>".
