@@ -31,7 +31,7 @@ const configSchema = z
     numLayers: count(4096),
     numHeads: count(4096),
     numKvHeads: count(4096),
-    headDim: count(1 << 16),
+    headDim: count(256),
     intermediateSize: count(1 << 20),
     maxPositions: count(1 << 24),
     norm: z.literal([NormKind.NORM_LAYER, NormKind.NORM_RMS, NormKind.NORM_RMS_PLUS_ONE]),

@@ -1,0 +1,37 @@
+import { basename, resolve } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { importModel } from '../../model/index.ts';
+import { BaseCommand } from '../base.ts';
+import { describeModel, modelLines } from '../shared/model.ts';
+import { withProgress } from '../shared/progress.ts';
+
+export default class ModelImport extends BaseCommand {
+  static override summary = 'Import a Hugging Face model folder into the library.';
+  static override description =
+    `The folder holds config.json, model.safetensors (or its shards) and tokenizer.json, as
+transformers' save_pretrained writes it or the Hub's download leaves it. Everything in it is understood or named in an error:
+a field of config.json that changes the result, a tensor that is missing, superfluous or of the wrong shape.`;
+  static override examples = [
+    '<%= config.bin %> model import ~/models/gpt2',
+    '<%= config.bin %> model import ./my-gpt2 --name mine --tokenizer ~/models/gpt2',
+  ];
+  static override args = { folder: Args.string({ required: true, description: 'the Hugging Face folder' }) };
+  static override flags = {
+    name: Flags.string({ char: 'n', summary: "Name in the library; default: the folder's." }),
+    tokenizer: Flags.string({
+      helpValue: 'DIR',
+      summary: 'Take tokenizer.json from here; "none": a model that can not read text.',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(ModelImport);
+    const name = flags.name ?? basename(resolve(args.folder));
+    const pack = await withProgress({ quiet: this.jsonEnabled() }, (operation) =>
+      importModel(args.folder, name, { ...operation, tokenizer: flags.tokenizer }),
+    );
+    const model = describeModel(pack);
+    for (const line of modelLines(model)) this.log(line);
+    return model;
+  }
+}

@@ -1,0 +1,100 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { format } from 'node:util';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { FIXTURES, temporaryFolder } from '../../../test/support/model-folders.ts';
+import { progressText } from '../shared/progress.ts';
+import ModelCreate from './create.ts';
+import ModelImport from './import.ts';
+import ModelInspect from './inspect.ts';
+import ModelLs from './ls.ts';
+import ModelRm from './rm.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const home = await temporaryFolder();
+let out = '';
+let err = '';
+
+beforeEach(() => {
+  vi.stubEnv('MFT_HOME', home);
+  [out, err] = ['', ''];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  // oclif's own output; the test runner has replaced the console.
+  vi.spyOn(console, 'log').mockImplementation((...words) => {
+    out += `${format(...words)}\n`;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    err += String(text);
+    return true;
+  });
+  process.exitCode = undefined;
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  process.exitCode = undefined;
+});
+
+const shape = ['--hidden', '8', '--layers', '1', '--heads', '2', '--positions', '4', '--vocab', '10'];
+
+test('create, import, list, inspect and remove, for people and as JSON', async () => {
+  await ModelCreate.run(['--random', ...shape, '--seed', '5'], root);
+  expect(out).toContain('gpt2-random-5');
+  expect(out).toContain('1 blocks, hidden 8, 2 heads of 4, MLP 32');
+  out = '';
+  await ModelImport.run(
+    [join(FIXTURES, 'single-f32'), '--name', 'tiny', '--tokenizer', 'none', '--json'],
+    root,
+  );
+  expect(JSON.parse(out)).toMatchObject({
+    name: 'tiny',
+    family: 'gpt2',
+    config: { vocab_size: 61 },
+    tokenizer: false,
+  });
+  out = '';
+  await ModelLs.run([], root);
+  expect(out.split('\n')[0]).toMatch(/^NAME +FAMILY +PARAMETERS +SIZE +TOKENIZER +SOURCE$/);
+  expect(out).toMatch(/^gpt2-random-5 +gpt2 +/m);
+  out = '';
+  await ModelInspect.run(['tiny', '--verify', '--json'], root);
+  expect(JSON.parse(out)).toMatchObject({
+    name: 'tiny',
+    verified: true,
+    files: expect.arrayContaining([expect.objectContaining({ name: 'block.1' })]),
+  });
+  out = '';
+  await ModelRm.run(['tiny', 'gpt2-random-5', '--json'], root);
+  expect(JSON.parse(out).removed.map(({ name }: { name: string }) => name)).toEqual([
+    'tiny',
+    'gpt2-random-5',
+  ]);
+  expect(await readdir(join(home, 'models'))).toEqual([]);
+  expect(err).toBe('');
+});
+
+test('a failure is an error with its code, on stderr or as JSON', async () => {
+  await ModelInspect.run(['nothing'], root);
+  expect(err).toContain('code: model.unknown');
+  expect(process.exitCode).toBe(2);
+  await ModelImport.run([join(FIXTURES, 'single-f32'), '--name', 'x', '--json'], root);
+  expect(JSON.parse(out).error).toMatchObject({ code: 'model.tokenizer-missing', exit: 2 });
+  expect(await readdir(join(home, 'models'))).toEqual([]);
+  [out, err] = ['', ''];
+  await ModelCreate.run(shape, root);
+  expect(err).toMatch(/random/);
+  expect(process.exitCode).toBe(2);
+});
+
+test('how far an operation is, in words', () => {
+  expect(progressText({ phase: 'importing', done: 3_050_000, total: 5_000_000, unit: 'bytes' })).toBe(
+    'importing 61 % (3.0 MB of 5.0 MB)',
+  );
+  expect(progressText({ phase: 'writing', done: 3, total: 14, unit: 'files' })).toBe(
+    'writing 21 % (3 of 14 files)',
+  );
+  expect(progressText({ phase: 'reading', done: 7, total: 0, unit: 'tokens' })).toBe('reading 7');
+});
