@@ -46,6 +46,8 @@ export class Shell implements Expander {
   lastBackground: number | undefined;
   readonly background = new Set<Promise<number>>();
   readonly #depth: number;
+  /** Whether the simple command at hand ran a command substitution. */
+  #substituted = false;
   #table: Table = new Map();
 
   constructor(state: ShellState) {
@@ -191,6 +193,7 @@ export class Shell implements Expander {
     const table = new Map(this.#table).set(1, output);
     const shell = this.fork();
     this.status = await shell.#guard(table, async () => await shell.runList(body, table));
+    this.#substituted = true;
     output.release();
     await this.job.interruptible(closed);
     return Buffer.concat(pieces).toString('utf8');
@@ -443,7 +446,7 @@ export class Shell implements Expander {
   }
 
   async #simple(command: Simple, table: Table): Promise<number> {
-    this.status = command.words.length === 0 ? 0 : this.status;
+    this.#substituted = false;
     const argv = await expandWords(command.words, this);
     return await this.#redirected(command.redirections, table, async (own) => {
       const values: [string, string][] = [];
@@ -451,7 +454,8 @@ export class Shell implements Expander {
       const [name] = argv;
       if (name === undefined) {
         for (const [variable, value] of values) this.assign(variable, value);
-        return this.status;
+        // `x=$?` sees the command before; the assignment's own status is its last substitution's, or 0.
+        return this.#substituted ? this.status : 0;
       }
       if (this.options.has('x')) await own.get(2)?.write(Buffer.from(`+ ${argv.join(' ')}\n`));
       const body = this.functions.get(name);
