@@ -182,3 +182,13 @@ test('sizes come from the tokenizer, the named size and the flags', async () => 
   expect((await attempt({ family: 'gpt3' })).code).toBe('model.unknown-family');
   expect((await attempt({ seed: -1 })).message).toMatch(/seed -1/);
 });
+
+test('what a killed process left is swept after a day, and nothing else', async () => {
+  const models = join(home, 'models');
+  const names = ['.mft-partial-old', '.mft-partial-new', '.other'];
+  for (const name of names) await mkdir(join(models, name), { recursive: true });
+  await utimes(join(models, '.mft-partial-old'), 1, 1);
+  await utimes(join(models, '.other'), 1, 1);
+  await createModel('fresh', { ...tiny, home });
+  expect((await readdir(models)).sort()).toEqual(['.mft-partial-new', '.other', 'fresh']);
+});

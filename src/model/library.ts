@@ -173,7 +173,7 @@ export async function removeModel(name: string, place: LibraryPlace = {}): Promi
   const dir = join(folder, checkModelName(name));
   if (!(await exists(dir))) throw await unknownModel(name, false, place);
   const bytes = await folderBytes(dir);
-  const doomed = join(folder, `.partial-removed-${process.pid}-${Date.now()}`);
+  const doomed = join(folder, `.mft-partial-removed-${process.pid}-${Date.now()}`);
   await rename(dir, doomed);
   await rm(doomed, { recursive: true, force: true });
   return bytes;

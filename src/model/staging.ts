@@ -6,7 +6,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExitCode, MftError } from '../base/errors.ts';
 
-const PREFIX = '.partial-';
+const PREFIX = '.mft-partial-';
 const DAY_MS = 24 * 3600 * 1000;
 
 function isCode(error: unknown, ...codes: string[]): boolean {

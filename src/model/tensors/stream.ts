@@ -2,8 +2,10 @@
 import type { TensorReader } from '../types.ts';
 import type { F32 } from './float.ts';
 
-/** Most elements held at once: 64 MiB of f32. */
-export const PIECE_ELEMENTS = 16 << 20;
+/** Most elements of a piece that is read as it lies: 16 MiB of f32. */
+const PIECE_ELEMENTS = 4 << 20;
+/** Most elements of a piece that is transposed, which is read once for each: 64 MiB of f32. */
+const TRANSPOSED_ELEMENTS = 16 << 20;
 
 export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
@@ -29,7 +31,7 @@ export async function* readTransposed(
   name: string,
   rows: number,
   columns: number,
-  limit: number = PIECE_ELEMENTS,
+  limit: number = TRANSPOSED_ELEMENTS,
 ): AsyncGenerator<F32> {
   const width = Math.max(1, Math.floor(limit / rows)); // columns of the source in a piece
   const height = Math.max(1, Math.floor(limit / 8 / columns)); // rows of the source read at once
