@@ -8,13 +8,12 @@ namespace mft::kernels {
 
 // Constants of one optimizer step, computed in double, used in f32.
 struct AdamWStep {
-  float learning_rate;
-  float beta1;
-  float beta2;
+  float beta1, one_minus_beta1;
+  float beta2, one_minus_beta2;
   float eps;
-  float weight_decay;       // decoupled; 0 for biases and norms
-  float bias_correction1;   // 1 - beta1^t
-  float sqrt_correction2;   // sqrt(1 - beta2^t)
+  float decay;              // 1 - learning rate * weight decay (decoupled; none for biases and norms)
+  float rate;               // learning rate / (1 - beta1^t)
+  float inverse_root;       // 1 / sqrt(1 - beta2^t)
   float gradient_scale;     // from clipping; 1: none
 };
 

@@ -52,7 +52,10 @@ Plan make_plan(i64 M, i64 N, i64 K) {
   return plan;
 }
 
-i64 slab_floats(const Plan& plan) { return plan.slab_rows * plan.slab_depth; }
+// What slab_rows * slab_depth never exceeds; unlike them monotonic in M, N and K.
+i64 slab_floats(i64 M, i64 N, i64 K) {
+  return std::min(round_up(std::min(M, N), kUnit) * std::min(K, kSlabDepth), kSlabFloats);
+}
 
 class Product {
  public:
@@ -70,7 +73,7 @@ class Product {
         plan_(plan),
         panel_(round_up(plan.panel, own_.strip)),
         slab_(scratch),
-        panels_(scratch + slab_floats(plan)) {}
+        panels_(scratch + slab_floats(left.rows, right.rows, K)) {}
 
   void run() {
     for (i64 r = 0; r < shared_.rows; r += plan_.slab_rows) {
@@ -150,7 +153,7 @@ class Product {
 }  // namespace
 
 std::size_t gemm_workspace(int threads, GemmOp, i64 M, i64 N, i64 K) {
-  return static_cast<std::size_t>(slab_floats(make_plan(M, N, K)) + threads * kPanelFloats) * sizeof(float);
+  return static_cast<std::size_t>(slab_floats(M, N, K) + threads * kPanelFloats) * sizeof(float);
 }
 
 void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb, float* C,

@@ -8,8 +8,7 @@ namespace mft::kernels::math {
 double exp(double x);              // all x; 0 below -745, infinity above 709.78
 double log(double x);              // x > 0; NaN below, -infinity at 0
 double pow(double x, double y);    // x > 0 (0 for x == 0 and y > 0); 1e-14 relative for |y log x| < 30
-double sin(double x);              // |x| < 1e6
-double cos(double x);              // |x| < 1e6
-double tanh(double x);
+double sin(double x);              // |x| < 1e6, NaN beyond; error below 1e-15 absolute
+double cos(double x);              // |x| < 1e6, NaN beyond; error below 1e-15 absolute
 
 }  // namespace mft::kernels::math

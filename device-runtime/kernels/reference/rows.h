@@ -191,15 +191,16 @@ double sum_of_squares(i64 n, const T* x) {
 }
 
 template <class T>
-void adamw(i64 n, const AdamWStep& s, T* p, const T* g, T* m, T* v) {
+void adamw(i64 n, double learning_rate, double beta1, double beta2, double eps, double weight_decay, i64 t,
+           double gradient_scale, T* p, const T* g, T* m, T* v) {
+  const double correction1 = 1 - std::pow(beta1, static_cast<double>(t));
+  const double correction2 = 1 - std::pow(beta2, static_cast<double>(t));
   for (i64 i = 0; i < n; ++i) {
-    const double gradient = static_cast<double>(g[i]) * static_cast<double>(s.gradient_scale);
-    const double b1 = s.beta1, b2 = s.beta2, lr = s.learning_rate;
-    m[i] = static_cast<T>(b1 * m[i] + (1 - b1) * gradient);
-    v[i] = static_cast<T>(b2 * v[i] + (1 - b2) * gradient * gradient);
-    const double root = std::sqrt(static_cast<double>(v[i])) / static_cast<double>(s.sqrt_correction2);
-    p[i] = static_cast<T>(p[i] * (1 - lr * static_cast<double>(s.weight_decay)) -
-                          lr / static_cast<double>(s.bias_correction1) * m[i] / (root + static_cast<double>(s.eps)));
+    const double gradient = g[i] * gradient_scale;
+    p[i] = static_cast<T>(p[i] * (1 - learning_rate * weight_decay));
+    m[i] = static_cast<T>(beta1 * m[i] + (1 - beta1) * gradient);
+    v[i] = static_cast<T>(beta2 * v[i] + (1 - beta2) * gradient * gradient);
+    p[i] -= static_cast<T>(learning_rate / correction1 * m[i] / (std::sqrt(v[i] / correction2) + eps));
   }
 }
 

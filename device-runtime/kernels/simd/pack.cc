@@ -25,9 +25,22 @@ struct FromBF16 {
 struct FromF16 {
   using T = std::uint16_t;
   static HWY_INLINE hn::Vec<F4> load4(const T* x) {
-    const hn::FixedTag<hwy::float16_t, 4> narrow;
     const hn::FixedTag<std::uint16_t, 4> bits;
+#if HWY_TARGET == HWY_SSE4
+    // No instruction for it: exponent and mantissa in place, the exponent's bias by a product (which makes subnormals
+    // right), then infinity and NaN. Highway's own emulation takes these for numbers.
+    const U4 wide;
+    const auto h = hn::PromoteTo(wide, hn::LoadU(bits, x));
+    const auto magnitude = hn::ShiftLeft<13>(hn::And(h, hn::Set(wide, 0x7FFFu)));
+    const auto scaled = hn::Mul(hn::BitCast(kF4, magnitude), hn::Set(kF4, 0x1p112f));
+    const auto special = hn::Eq(hn::And(h, hn::Set(wide, 0x7C00u)), hn::Set(wide, 0x7C00u));
+    const auto infinite = hn::IfThenElseZero(special, hn::Set(wide, 0x7F800000u));
+    const auto sign = hn::ShiftLeft<16>(hn::And(h, hn::Set(wide, 0x8000u)));
+    return hn::BitCast(kF4, hn::Or(hn::Or(hn::BitCast(wide, scaled), infinite), sign));
+#else
+    const hn::FixedTag<hwy::float16_t, 4> narrow;
     return hn::PromoteTo(kF4, hn::BitCast(narrow, hn::LoadU(bits, x)));
+#endif
   }
   static HWY_INLINE float load1(const T* x) {
     const T four[4] = {*x, 0, 0, 0};

@@ -3,14 +3,13 @@
 
 #include "kernels/simd/attention.h"
 #include "kernels/simd/gemm_block.h"
-#include "kernels/simd/lanes.h"
+#include "kernels/simd/rows.h"
 
 #define MFT_STRING2(x) #x
 #define MFT_STRING(x) MFT_STRING2(x)
 
 namespace mft::kernels::MFT_ISA {
 
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"  // until all are there
 constexpr Table kTable{
     .name = MFT_STRING(MFT_ISA),
     .fused = HWY_TARGET != HWY_SSE4,
@@ -19,6 +18,24 @@ constexpr Table kTable{
     .pack_rows = pack_rows,
     .pack_columns = pack_columns,
     .gemm_block = gemm_block,
+    .layernorm_forward = layernorm_forward,
+    .layernorm_backward = layernorm_backward,
+    .layernorm_parameters = layernorm_parameters,
+    .rmsnorm_forward = rmsnorm_forward,
+    .rmsnorm_backward = rmsnorm_backward,
+    .rmsnorm_parameters = rmsnorm_parameters,
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .gated_forward = gated_forward,
+    .gated_backward = gated_backward,
+    .add = add_vectors,
+    .scale = scale_vector,
+    .convert = convert,
+    .column_sums = column_sums,
+    .sum_of_squares = sum_of_squares,
+    .dropout = dropout,
+    .adamw = adamw,
+    .rope = rope,
     .attention_scratch = attention_scratch,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
@@ -26,6 +43,8 @@ constexpr Table kTable{
     .attention_backward_queries = attention_backward_queries,
     .attention_delta = attention_delta,
     .attention_decode = attention_decode,
+    .logsumexp = logsumexp,
+    .softmax_gradient = softmax_gradient,
 };
 
 const Table& make_table();

@@ -1,0 +1,127 @@
+#include "kernels/cross_entropy.h"
+
+#include "kernels/gradient_check.h"
+#include "kernels/reference/cross_entropy.h"
+#include "kernels/test_support.h"
+
+namespace mft::kernels::test {
+namespace {
+
+struct Problem {
+  Problem(i64 N, i64 C, i64 V, bool with_ignored)
+      : shape{N, C, V},
+        hidden(random_vector(N * C, 1, 2.0f)),
+        W(random_vector(V * C, 2)),
+        dW(random_vector(V * C, 3, 0.01f)) {
+    Random random(4);
+    for (i64 n = 0; n < N; ++n) {
+      const bool ignored = with_ignored && random.below(3) == 0;
+      targets.push_back(ignored ? kIgnoredTarget : static_cast<std::int32_t>(random.below(V)));
+    }
+  }
+
+  // losses of the forward, losses of the backward, d_hidden, dW
+  Outputs compute(ThreadPool& pool, double* loss_sum) const {
+    const i64 N = shape.rows;
+    std::vector<float> forward(static_cast<std::size_t>(N), 7.0f), losses = forward, d_hidden(hidden.size(), 7.0f), d = dW;
+    const Scratch evaluation(cross_entropy_workspace(pool.threads(), shape, false));
+    const Scratch training(cross_entropy_workspace(pool.threads(), shape, true));
+    const auto a = cross_entropy_forward(pool, shape, hidden.data(), W.data(), targets.data(), forward.data(), evaluation);
+    const auto b = cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(), kScale,
+                                                  losses.data(), d_hidden.data(), d.data(), training);
+    EXPECT_EQ(a.loss_sum, b.loss_sum);
+    EXPECT_EQ(a.tokens, b.tokens);
+    // A frozen head gives the same d_hidden.
+    std::vector<float> frozen(hidden.size());
+    cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(), kScale, nullptr, frozen.data(),
+                                   nullptr, training);
+    EXPECT_TRUE(same_bits(frozen, d_hidden));
+    EXPECT_TRUE(same_bits(forward, losses));
+    if (loss_sum != nullptr) *loss_sum = b.loss_sum;
+    return {losses, d_hidden, d};
+  }
+
+  static constexpr float kScale = 0.125f;
+  CrossEntropyShape shape;
+  std::vector<float> hidden, W, dW;
+  std::vector<std::int32_t> targets;
+};
+
+TEST(CrossEntropy, EqualsTheReferenceWithTheSameBitsEverywhere) {
+  const struct {
+    i64 N, C, V;
+    bool ignored;
+  } cases[] = {{5, 3, 7, false}, {40, 20, 1025, true}, {150, 33, 700, true}, {300, 16, 3100, false}};
+  for (const auto& c : cases) {
+    const Problem p(c.N, c.C, c.V, c.ignored);
+    double loss_sum = 0;
+    const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return p.compute(pool, &loss_sum); });
+    const std::vector<double> hidden = to_double(p.hidden), W = to_double(p.W);
+    std::vector<double> losses(p.targets.size()), d_hidden(hidden.size()), dW = to_double(p.dW);
+    const auto result = reference::cross_entropy<double>(p.shape, hidden.data(), W.data(), p.targets.data(),
+                                                         static_cast<double>(Problem::kScale), losses.data(),
+                                                         d_hidden.data(), dW.data());
+    EXPECT_NEAR(loss_sum / result.loss_sum, 1.0, 1e-6);
+    EXPECT_LT(relative_error(out[0], losses), 1e-6);
+    EXPECT_LT(relative_error(out[1], d_hidden), 5e-6);
+    EXPECT_LT(relative_error(out[2], dW), 5e-6);
+    for (std::size_t n = 0; n < p.targets.size(); ++n) {
+      if (p.targets[n] == kIgnoredTarget) {
+        EXPECT_EQ(out[0][n], 0.0f);
+      }
+    }
+  }
+}
+
+// Beyond 65536 tokens of vocabulary the logits are made by stretches, twice.
+TEST(CrossEntropy, GoesByStretchesForLargeVocabularies) {
+  const i64 N = 130, C = 8, V = 66000;
+  Problem p(N, C, V, true);
+  ThreadPool pool(2);
+  double loss_sum = 0;
+  const Outputs out = p.compute(pool, &loss_sum);
+  const std::vector<double> hidden = to_double(p.hidden), W = to_double(p.W);
+  std::vector<double> losses(p.targets.size()), d_hidden(hidden.size()), dW = to_double(p.dW);
+  reference::cross_entropy<double>(p.shape, hidden.data(), W.data(), p.targets.data(),
+                                   static_cast<double>(Problem::kScale), losses.data(), d_hidden.data(), dW.data());
+  EXPECT_LT(relative_error(out[0], losses), 1e-6);
+  EXPECT_LT(relative_error(out[1], d_hidden), 5e-6);
+  EXPECT_LT(relative_error(out[2], dW), 5e-6);
+}
+
+TEST(CrossEntropy, AllRowsIgnoredIsNothing) {
+  Problem p(9, 4, 11, false);
+  p.targets.assign(9, kIgnoredTarget);
+  ThreadPool pool(1);
+  double loss_sum = 1;
+  const Outputs out = p.compute(pool, &loss_sum);
+  EXPECT_EQ(loss_sum, 0.0);
+  EXPECT_TRUE(same_bits(out[1], std::vector<float>(p.hidden.size())));
+  EXPECT_TRUE(same_bits(out[2], p.dW));
+}
+
+TEST(CrossEntropy, RefusesATargetOutsideTheVocabulary) {
+  for (const std::int32_t bad : {-1, 11, -99}) {
+    Problem p(9, 4, 11, false);
+    p.targets[4] = bad;
+    ThreadPool pool(1);
+    EXPECT_ANY_THROW(p.compute(pool, nullptr)) << bad;
+  }
+}
+
+TEST(CrossEntropy, ReferenceGradientIsRight) {
+  const Problem p(4, 3, 5, true);
+  const i64 split = static_cast<i64>(p.hidden.size());
+  std::vector<double> all = to_double(p.hidden), gradient(p.hidden.size() + p.W.size());
+  all.insert(all.end(), p.W.begin(), p.W.end());
+  reference::cross_entropy<double>(p.shape, all.data(), all.data() + split, p.targets.data(), 0.5, nullptr,
+                                   gradient.data(), gradient.data() + split);
+  check_gradient(all, gradient, [&](const std::vector<double>& v) {
+    return 0.5 * reference::cross_entropy<double>(p.shape, v.data(), v.data() + split, p.targets.data(), 1.0, nullptr,
+                                                  nullptr, nullptr)
+                     .loss_sum;
+  });
+}
+
+}  // namespace
+}  // namespace mft::kernels::test
