@@ -52,7 +52,9 @@ export class RunSession {
   private again: boolean;
   private started = false;
   private leftAfterStart = false;
-  private starts = 0;
+  private over = false;
+  private begun = false;
+  private fruitless = 0;
   private stepAtStart = 0;
   /** An end of an earlier attempt than this is not the end. */
   private minAttempt = 0;
@@ -74,6 +76,16 @@ export class RunSession {
    * @throws MftError session.lost-contact (6), run.crash-loop (5), session.refused (2), what deploy and start say (2, 4).
    */
   async drive(): Promise<SessionEnd> {
+    try {
+      return await this.live();
+    } finally {
+      this.over = true;
+      for (const { reject } of this.pending.values()) reject(new Error('the session is over'));
+      this.pending.clear();
+    }
+  }
+
+  private async live(): Promise<SessionEnd> {
     const { recorder } = this;
     recorder.catchUp();
     const { state } = recorder;
@@ -98,8 +110,9 @@ export class RunSession {
     }
   }
 
-  /** Sends a control and waits for its acknowledgement, across lost contact if need be. */
-  steer(action: ControlAction): Promise<mft.v1.IControlApplied> {
+  /** Sends a control and waits for its acknowledgement, across lost contact if need be. Rejects when the session ends first. */
+  async steer(action: ControlAction): Promise<mft.v1.IControlApplied> {
+    if (this.over) throw new Error('the session is over');
     const control = newControl(action);
     const applied = new Promise<mft.v1.IControlApplied>((resolve, reject) => {
       this.pending.set(control.id, { control, resolve, reject });
@@ -164,12 +177,14 @@ export class RunSession {
     this.again = false;
   }
 
+  /** Restarts that are to be counted: those after which no step was reached that had not been reached before. */
   private countStart(): void {
     const { maxStep } = this.recorder;
-    if (maxStep > this.stepAtStart) this.starts = 0;
+    if (maxStep > this.stepAtStart) this.fruitless = 0;
+    if (this.begun) this.fruitless += 1;
+    this.begun = true;
     this.stepAtStart = maxStep;
-    this.starts += 1;
-    if (this.starts > MAX_FRUITLESS_RESTARTS + 1) throw new CrashLoop();
+    if (this.fruitless > MAX_FRUITLESS_RESTARTS) throw new CrashLoop();
   }
 
   /** One connection: Hello, replay, live, until the run's last word. */
@@ -231,8 +246,6 @@ export class RunSession {
         reason: end.failed.message ?? '',
       });
     this.recorder.enter(end.kind, end.kind === 'failed' ? (end.failed.message ?? '') : '');
-    for (const { reject } of this.pending.values()) reject(new Error('the run has ended'));
-    this.pending.clear();
     return end;
   }
 
