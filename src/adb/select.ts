@@ -5,14 +5,15 @@ import type { AdbServer } from './server.ts';
 import type { DeviceInfo, WaitOptions } from './types.ts';
 
 /**
- * The phone a command is for: the one asked for, or the only usable one.
+ * The phone a command is for: the one asked for, else ANDROID_SERIAL's, else the only usable one.
  * @throws `adb.no-device`, `adb.several-devices`, `adb.unauthorized`, `adb.offline` ...: what to do, what to tap
  */
 export async function selectDevice(
   server: AdbServer,
-  requested?: string,
+  named?: string,
   options: WaitOptions = {},
 ): Promise<AdbDevice> {
+  const requested = named ?? server.preferredSerial;
   const devices = await server.devices(options);
   const usable = devices.filter(({ state }) => state === 'device');
   const candidates = requested === undefined ? usable : devices.filter(({ serial }) => serial === requested);

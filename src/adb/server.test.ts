@@ -166,7 +166,7 @@ const LISTS = {
   mixed: 'A offline transport_id:1\nB device transport_id:2\n',
 };
 
-async function listing(list: string): Promise<AdbServer> {
+async function listing(list: string, env: NodeJS.ProcessEnv = {}): Promise<AdbServer> {
   const port = await serve(
     usableServer((service, socket) => {
       if (service !== 'host:devices-l') return false;
@@ -174,13 +174,16 @@ async function listing(list: string): Promise<AdbServer> {
       return true;
     }),
   );
-  return AdbServer.connect({ port });
+  return AdbServer.connect({ port, env });
 }
 
 test('selectDevice: the only one, the one asked for, the only usable one', async () => {
   expect((await selectDevice(await listing(LISTS.one))).serial).toBe('A');
   expect((await selectDevice(await listing(LISTS.several), 'B')).serial).toBe('B');
   expect((await selectDevice(await listing(LISTS.mixed))).serial).toBe('B');
+  const env = { ANDROID_SERIAL: 'B' };
+  expect((await selectDevice(await listing(LISTS.several, env))).serial).toBe('B');
+  expect((await selectDevice(await listing(LISTS.several, env), 'A')).serial).toBe('A');
 });
 
 test('selectDevice: errors say what to do', async () => {

@@ -38,6 +38,11 @@ export class AdbServer implements WireServer {
     return server;
   }
 
+  /** ANDROID_SERIAL, the phone that adb itself would take when none is named. */
+  get preferredSerial(): string | undefined {
+    return (this.#options.env ?? process.env).ANDROID_SERIAL || undefined;
+  }
+
   /** The server's protocol version (41 since platform-tools 28.0.1). */
   async version(options: WaitOptions = {}): Promise<number> {
     return Number.parseInt(await this.#query('host:version', options), 16);

@@ -113,6 +113,39 @@ test('reconnect heals a lost transport, waits out a phone that refuses, and give
   await device.reconnect({ timeoutMs: 30_000 });
 });
 
+test('what was started with setsid goes on without the transport; what was not ends with it', async () => {
+  const ticks = (name: string) => `/data/local/tmp/ticks-${name}`;
+  const loop = 'i=0; while [ $i -lt 600 ]; do echo x >> "$1"; sleep 0.1; i=$((i+1)); done';
+  const detach = 'setsid sh -c "$2" sh "$1" < /dev/null > /dev/null 2>&1 & echo started';
+  const start = Date.now();
+  await device.exec(['sh', '-c', detach, 'sh', ticks('detached'), loop]);
+  expect(Date.now() - start).toBeLessThan(10_000);
+  const attached = device.exec(['sh', '-c', loop, 'sh', ticks('attached')]).catch((error: unknown) => error);
+  await expect.poll(() => device.stat(ticks('attached'))).toBeDefined();
+  await rig.phone.fault('disconnect');
+  expect(await attached).toMatchObject({ code: 'adb.transport-lost' });
+  await device.reconnect({ timeoutMs: 20_000 });
+  await sleep(2500);
+  const sizes = async () =>
+    Promise.all(['detached', 'attached'].map(async (name) => (await device.stat(ticks(name)))?.size ?? 0));
+  const before = await sizes();
+  await sleep(1000);
+  const after = await sizes();
+  expect(after[0]).toBeGreaterThan(before[0] ?? 0);
+  expect(after[1]).toBe(before[1]);
+});
+
+test.each(['adbd-restart', 'reboot'] as const)('a phone comes back after %s', async (fault) => {
+  const { transportId } = (await device.info()) ?? {};
+  const running = device.exec(['sleep', '60']).catch((error: unknown) => error);
+  await sleep(300);
+  await rig.phone.fault(fault);
+  expect(await running).toMatchObject({ code: 'adb.transport-lost' });
+  await device.reconnect({ timeoutMs: 30_000 });
+  expect((await device.exec(['echo', 'back'])).stdout.toString()).toBe('back\n');
+  expect((await device.info())?.transportId).not.toBe(transportId);
+});
+
 test('the same serial on two servers are two addresses', async () => {
   const other = await startAdbServer();
   try {
