@@ -20,6 +20,8 @@ const GRACE_MS = 1_000;
 export class Job {
   readonly pid: number;
   readonly label: string[];
+  /** It has become a program, which `ps` shows in its place. */
+  hidden = false;
   readonly #table: JobTable;
   readonly #controller = new AbortController();
   readonly #children = new Set<number>();

@@ -221,6 +221,8 @@ export class Shell implements Expander {
       known = resolve;
     });
     shell.#onPid = known;
+    const single = item.andOr.rest.length === 0 && item.andOr.first.commands.length === 1;
+    if (single) shell.#ownTable = own;
     const done = shell
       .#guard(own, async () => {
         await shell.#andOr(item.andOr, own);
@@ -233,12 +235,18 @@ export class Shell implements Expander {
         job.finish();
       });
     // $! is the program's own pid where there is one.
-    const single = item.andOr.rest.length === 0 && item.andOr.first.commands.length === 1;
     this.lastBackground = single ? await pid : job.pid;
+    if (this.lastBackground !== job.pid) job.hidden = true;
     this.background.add(done);
     void done.then(() => this.background.delete(done));
     this.status = 0;
   }
+
+  /**
+   * The table of a forked shell that runs one command: what the command redirects is then held by nobody here, so that
+   * `program >log 2>&1 &` does not keep the connection waiting.
+   */
+  #ownTable: Table | undefined;
 
   /** Told once, when the shell of a background job knows which process it has become. */
   #onPid: ((pid: number) => void) | undefined;
@@ -276,6 +284,7 @@ export class Shell implements Expander {
         input = ends.reader;
       }
       const shell = this.fork();
+      shell.#ownTable = own;
       const stage = shell.#guard(own, async () => await shell.command(command, own));
       stages.push(
         stage.finally(() => {
@@ -310,6 +319,10 @@ export class Shell implements Expander {
     for (const description of own.values()) description.retain();
     try {
       for (const redirection of redirections) await this.#redirect(redirection, own);
+      if (this.#ownTable === table) {
+        for (const description of table.values()) description.release();
+        table.clear();
+      }
       return await body(own);
     } catch (error) {
       if (!(error instanceof RedirectionProblem)) throw error;
@@ -530,6 +543,7 @@ export class Shell implements Expander {
       socketName: this.host.socketName(),
     });
     this.#onPid?.(program.pid);
+    if (options.job !== undefined && job.label[0] === name) job.hidden = true;
     return await job.interruptible(program.exited);
   }
 

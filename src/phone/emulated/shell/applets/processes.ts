@@ -17,6 +17,7 @@ const ADBD_PID = 487;
 
 /** What `ps` shows: init and adbd, the shell's jobs, and the phone's programs. */
 function rows(context: AppletContext): Row[] {
+  const visible = context.host.jobs.list().filter((job) => !job.hidden);
   const own = { rssKb: 3120, state: 'S', user: 'shell' };
   return [
     { ...own, user: 'root', pid: 1, ppid: 0, name: 'init', arguments: ['/system/bin/init', 'second_stage'] },
@@ -27,7 +28,7 @@ function rows(context: AppletContext): Row[] {
       name: 'adbd',
       arguments: ['/apex/com.android.adbd/bin/adbd', '--root_seclabel=u:r:su:s0'],
     },
-    ...context.host.jobs.list().map((job) => ({
+    ...visible.map((job) => ({
       ...own,
       pid: job.pid,
       ppid: ADBD_PID,
