@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AdbDevice, AdbServer, type DeviceInfo, selectDevice } from '../../src/adb/index.ts';
 import { startPhone } from '../../src/phone/index.ts';
@@ -24,7 +25,7 @@ test('a local server that does not run is started', async () => {
     expect(await two.devices()).toEqual([]);
     await expect(selectDevice(one)).rejects.toMatchObject({ code: 'adb.no-device' });
   } finally {
-    await rig.adb.adb('-P', String(port), 'kill-server');
+    await execa('adb', ['-P', String(port), 'kill-server'], { env, extendEnv: false });
   }
 });
 
