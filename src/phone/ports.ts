@@ -6,7 +6,7 @@ import { ExitCode, MftError } from '../base/errors.ts';
  * emulators and would show twice.
  */
 const FIRST = 16_200;
-const LAST = 29_999;
+const LAST = 19_999;
 const TRIES = 50;
 
 function isInUse(error: unknown): boolean {

@@ -1,8 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Every process a phone starts inherits this variable, so that it is found whatever it did to its session or parent. */
 export const MARKER = 'MFT_PHONE_ID';
+
+/** Where a phone's folder keeps the value of that variable, for whoever has to clean up after its daemon. */
+export const idFile = (folder: string): string => join(folder, 'id');
 
 /** Clock ticks a second in /proc/<pid>/stat: USER_HZ is 100 on every Linux port of Node. */
 const USER_HZ = 100;

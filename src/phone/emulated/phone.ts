@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { connectAdb } from '../adb.ts';
 import { listenOnFreePort } from '../ports.ts';
-import { MARKER, ProcessTable } from '../processes.ts';
+import { idFile, MARKER, ProcessTable } from '../processes.ts';
 import type { Abi, FaultKind, FaultOptions, Phone, PhoneOptions } from '../types.ts';
 import { profileNamed } from '../world/profiles/index.ts';
 import { World } from '../world/world.ts';
@@ -54,6 +54,7 @@ class EmulatedPhone implements Phone {
     this.root = join(this.#home, 'root');
     mkdirSync(this.root, { recursive: true });
     layOut(this.root);
+    writeFileSync(idFile(this.#home), `${id}\n`);
     this.#processes = new ProcessTable(id);
     this.#files = new PhoneFiles(this.root, (pid) => this.#processes.owns(pid));
     this.#world = new World({
