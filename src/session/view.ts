@@ -127,6 +127,8 @@ export function reduce(view: RunView, signal: RunSignal): RunView {
       return reduceEvent(view, signal.event);
     case 'transition': {
       const { transfer: _over, ...rest } = view;
+      const told = view.phase === signal.state; // the run's own last word has said it
+      if (told) return { ...rest, link: signal.state, linkReason: signal.reason };
       const level = signal.state === 'lost' || signal.state === 'recovering' ? 'warning' : 'info';
       const text = signal.reason === '' ? signal.state : `${signal.state}: ${signal.reason}`;
       return note(

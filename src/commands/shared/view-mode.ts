@@ -1,6 +1,5 @@
 import type { ControlAction } from '../../session/index.ts';
 import { initialView, reduce } from '../../session/index.ts';
-import { startDashboard } from '../../ui/dashboard/index.ts';
 import { jsonRenderer } from '../../ui/json.ts';
 import { plainRenderer } from '../../ui/plain.ts';
 import type { RunControls, RunRenderer } from '../../ui/renderer.ts';
@@ -32,7 +31,9 @@ export async function chooseRenderer(
   return dashboardRenderer(id, device, controls);
 }
 
-function dashboardRenderer(id: string, device: string, controls: Controls): RunRenderer {
+async function dashboardRenderer(id: string, device: string, controls: Controls): Promise<RunRenderer> {
+  // Loaded where there is a terminal for it: ink and react are most of a command's start.
+  const { startDashboard } = await import('../../ui/dashboard/index.ts');
   let view = initialView(id);
   const dashboard = startDashboard({
     view,

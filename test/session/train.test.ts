@@ -1,0 +1,188 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { collect, collectedPaths, DevicePhone, endOf } from '../../src/session/index.ts';
+import { type Rig, startRig } from '../support/rig.ts';
+import {
+  atStep,
+  curveBits,
+  drive,
+  mftProcess,
+  plan,
+  type Workbench,
+  warningCodes,
+  workbench,
+} from '../support/training.ts';
+
+let rig: Rig;
+let bench: Workbench;
+let undisturbed: string[];
+beforeAll(async () => {
+  [rig, bench] = await Promise.all([startRig(), workbench()]);
+  const id = await plan(bench, rig);
+  expect((await drive(bench, rig, id)).kind).toBe('finished');
+  undisturbed = curveBits(bench.store, id);
+  expect(undisturbed).toHaveLength(60);
+});
+afterAll(async () => {
+  await rig?.stop();
+  bench?.remove();
+});
+
+/** The record of a run that had to end well: complete, once, and equal to the undisturbed run's to the bit. */
+function expectComplete(id: string): void {
+  const { store } = bench;
+  expect(store.get(id).state).toBe('finished');
+  expect(curveBits(store, id)).toEqual(undisturbed);
+  expect(warningCodes(store, id)).toEqual([]);
+  let last = { attempt: 0, sequence: 0 };
+  for (const { attempt, sequence } of store.events(id)) {
+    expect(
+      attempt === last.attempt ? sequence === last.sequence + 1 : attempt > last.attempt && sequence === 1,
+    ).toBe(true);
+    last = { attempt, sequence };
+  }
+}
+
+const attempts = (id: string) => bench.store.lastEvent(id)?.attempt;
+const states = (id: string) =>
+  bench.store.hostEvents(id).flatMap(({ kind, code }) => (kind === 'transition' ? [code] : []));
+
+async function killRuntime(
+  id: string,
+  step: number,
+  fault: (pid: number) => Promise<unknown>,
+): Promise<void> {
+  let pid = 0;
+  let faulted: Promise<unknown> = Promise.resolve();
+  const trigger = atStep(step, () => {
+    faulted = fault(pid);
+  });
+  const end = await drive(bench, rig, id, {
+    onSignal: (signal) => {
+      if (signal.type === 'event' && signal.event.attemptStarted) pid = signal.event.attemptStarted.pid;
+      trigger(signal);
+    },
+  });
+  await faulted;
+  expect(end.kind).toBe('finished');
+}
+
+test('the loss falls, and the result is collected, verified and exported', async () => {
+  const id = await plan(bench, rig);
+  const end = await drive(bench, rig, id);
+  if (end.kind !== 'finished') throw new Error(end.kind);
+  expectComplete(id);
+  const curve = bench.store.curve(id);
+  const mean = (part: typeof curve) => part.reduce((sum, { loss }) => sum + loss, 0) / part.length;
+  expect(mean(curve.slice(-10))).toBeLessThan(mean(curve.slice(0, 10)));
+  const paths = await collect(bench.store, new DevicePhone(rig.device), id, end.finished);
+  expect(paths).toEqual(collectedPaths(bench.store, id));
+  expect(readdirSync(paths?.export ?? '')).toContain('adapter_model.safetensors');
+  expect(bench.store.artifacts(id).map(({ kind }) => kind)).toContain('result');
+  expect(bench.store.get(id).collected).toBe(true);
+});
+
+test('full fine-tuning exports a Hugging Face folder', async () => {
+  const id = await plan(bench, rig, ['method=full', 'train.steps=6']);
+  const end = await drive(bench, rig, id);
+  if (end.kind !== 'finished') throw new Error(end.kind);
+  const paths = await collect(bench.store, new DevicePhone(rig.device), id, end.finished);
+  expect(existsSync(`${paths?.export}/model.safetensors`)).toBe(true);
+});
+
+test('what the phone has is not pushed again', async () => {
+  const id = await plan(bench, rig, ['train.steps=2']);
+  const pushed: number[] = [];
+  await drive(bench, rig, id, {
+    onSignal: (signal) => void (signal.type === 'transfer' && pushed.push(signal.report.done)),
+  });
+  expect(pushed).toEqual([]);
+});
+
+test('adb disconnect', async () => {
+  const id = await plan(bench, rig);
+  let disconnected: Promise<unknown> = Promise.resolve();
+  const end = await drive(bench, rig, id, {
+    onSignal: atStep(12, () => {
+      disconnected = rig.adb.adb('disconnect', rig.phone.serial);
+    }),
+  });
+  await disconnected;
+  expect(end.kind).toBe('finished');
+  expectComplete(id);
+  expect(states(id)).toContain('lost');
+  expect(attempts(id)).toBe(1);
+});
+
+test('the adb server is killed', async () => {
+  const id = await plan(bench, rig);
+  let killed: Promise<unknown> = Promise.resolve();
+  const end = await drive(bench, rig, id, {
+    onSignal: atStep(12, () => {
+      killed = rig.adb.kill();
+    }),
+  });
+  await killed;
+  expect(end.kind).toBe('finished');
+  expectComplete(id);
+  expect(states(id)).toContain('lost');
+  expect(attempts(id)).toBe(1);
+});
+
+test('the runtime is killed with SIGKILL: it goes on from its checkpoint by itself', async () => {
+  const id = await plan(bench, rig);
+  await killRuntime(id, 25, (pid) => rig.device.exec(['kill', '-9', String(pid)]));
+  expectComplete(id);
+  expect(attempts(id)).toBe(2);
+  const started = [...bench.store.events(id)].flatMap(({ event }) => event.attemptStarted ?? []);
+  expect(started[1]?.fromStep).toBeGreaterThanOrEqual(21);
+});
+
+test('adbd restarts and kills everything that it ever started', async () => {
+  const id = await plan(bench, rig);
+  await killRuntime(id, 25, () => rig.phone.fault('adbd-restart'));
+  expectComplete(id);
+  expect(attempts(id)).toBe(2);
+});
+
+test('the phone reboots', async () => {
+  const id = await plan(bench, rig);
+  await killRuntime(id, 18, () => rig.phone.fault('reboot'));
+  expectComplete(id);
+  expect(attempts(id)).toBe(2);
+});
+
+test('the host process is killed with SIGKILL, again and again; attach completes the record', async () => {
+  const args = ['train', '--model', bench.model, '--data', bench.data, '--plain'];
+  const { SETTINGS } = await import('../support/training.ts');
+  const known = new Set(bench.store.list().map((run) => run.id));
+  const kills = ['deploying', 'starting', 'step 5', 'step 30'];
+  let id: string | undefined;
+  for (const moment of kills) {
+    const host =
+      id === undefined
+        ? mftProcess(bench, rig, [...args, ...SETTINGS.flatMap((setting) => ['--set', setting])])
+        : mftProcess(bench, rig, ['attach', id, '--plain']);
+    const output: string[] = [];
+    host.stdout?.on('data', (chunk: Buffer) => {
+      output.push(chunk.toString());
+      if (chunk.toString().includes(moment)) host.kill('SIGKILL');
+    });
+    const { signal } = await host;
+    expect(signal, `killed at "${moment}"`).toBe('SIGKILL');
+    id ??= bench.store.list().find((run) => !known.has(run.id))?.id;
+    if (id === undefined) throw new Error(`no run was recorded: ${output.join('')}`);
+  }
+  const last = await mftProcess(bench, rig, ['attach', id ?? '', '--json']);
+  expect(last.exitCode).toBe(0);
+  expectComplete(id ?? '');
+  const lines = String(last.stdout)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.at(-1)).toMatchObject({ type: 'end', outcome: 'finished', step: 60 });
+  const steps = lines.filter((line) => line.kind === 'step').map((line) => line.data.step);
+  expect(steps).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+  const words = [...bench.store.events(id ?? '')].map(({ event }) => event).at(-1);
+  expect(endOf(words as NonNullable<typeof words>).kind).toBe('finished');
+});
