@@ -13,6 +13,7 @@ afterAll(() => rig?.stop());
 
 test('the packaged runtime is put on the phone once, and answers', async () => {
   const { abi } = await deviceProfile(rig.device);
+  await rig.device.exec(['rm', '-rf', store.root]);
   const sent: number[] = [];
   const runtime = await Runtime.deploy(store, abi, { onProgress: ({ done }) => sent.push(done) });
   expect(sent.length).toBeGreaterThan(0);
