@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds into dist/: the command line (TypeScript) and the runtimes (C++). Usage: scripts/build.sh ts|runtime [ABI ...]
 # ABI: x86_64 arm64-v8a (default: both). Runtimes are static, stripped, and small enough to ship in the npm package.
+# MFT_TESTS=ON in the environment builds the C++ tests beside them, from the same objects.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
@@ -21,7 +22,10 @@ build_runtime() {
     *) echo "build.sh: unknown ABI '$abi' (x86_64, arm64-v8a)" >&2; exit 2 ;;
   esac
   if [ "$abi" = arm64-v8a ] && [ "$(uname -m)" = aarch64 ]; then strip=strip; fi
-  (cd device-runtime && cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" --target mft-runtime)
+  tests=${MFT_TESTS:-OFF}
+  if [ "$tests" = ON ]; then target=all; else target=mft-runtime; fi
+  (cd device-runtime && cmake --preset "$preset" -DMFT_TESTS="$tests" >/dev/null &&
+    cmake --build --preset "$preset" --target "$target")
   mkdir -p "dist/runtime/$abi"
   "$strip" -o "dist/runtime/$abi/mft-runtime.tmp" "build/$preset/main/mft-runtime"
   chmod 755 "dist/runtime/$abi/mft-runtime.tmp"

@@ -11,13 +11,17 @@ rm -rf "$results"
 mkdir -p "$results"
 
 sh scripts/build.sh ts || exit 1
-sh scripts/build.sh runtime || exit 1
-(cd device-runtime && cmake --preset host >/dev/null && cmake --build --preset host) || exit 1
+MFT_TESTS=ON sh scripts/build.sh runtime || exit 1
+case "$(uname -m)" in
+  aarch64) native=build/linux-arm64-static ;;
+  *) native=build/linux-x86_64-static ;;
+esac
+export MFT_TEXT_TOOL="$PWD/$native/text/text_tool"
 
 node scripts/suite.ts --results "$results" \
   --step types "tsc --noEmit -p ." \
   --step style "biome ci --colors=off ." \
   --step imports "depcruise src" \
   --step includes "node scripts/check-includes.ts" \
-  --gtest build/host \
+  --gtest "$native" \
   --vitest vitest.config.ts
