@@ -235,6 +235,10 @@ export class RunStore {
     );
   }
 
+  clearArtifacts(id: string): void {
+    this.run('DELETE FROM artifacts WHERE run = ?', id);
+  }
+
   artifacts(id: string): Artifact[] {
     const rows = this.database.prepare('SELECT * FROM artifacts WHERE run = ? ORDER BY kind, name').all(id);
     return rows.map((row) => ({

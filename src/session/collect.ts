@@ -27,7 +27,8 @@ export function collectedPaths(store: RunStore, id: string): Collected {
 }
 
 /**
- * Pulls what the phone lacks nothing of, all or nothing, and exports it. Repeating it does what is missing.
+ * Pulls the result, all or nothing, and exports it. Repeating it does what is missing; a result of an earlier end (the run
+ * was stopped, then resumed) is replaced.
  *
  * @throws MftError result.damaged when a hash is not the one that the run said; what pulling and exporting throw.
  */
@@ -45,10 +46,18 @@ export async function collect(
   }
   const run = store.get(id);
   const paths = collectedPaths(store, id);
-  if (!existsSync(paths.result)) await pullResult(store, phone, run, paths.result, wanted, operation);
+  if (!(await isResult(paths.result, wanted))) {
+    await rm(paths.export, { recursive: true, force: true }); // of an earlier end: the run has gone on since
+    await pullResult(store, phone, run, paths.result, wanted, operation);
+  }
   if (!existsSync(paths.export)) await exportRun(store, run, paths, operation);
   store.update(id, { collected: true });
   return paths;
+}
+
+async function isResult(folder: string, manifestHash: string): Promise<boolean> {
+  const manifest = join(folder, MANIFEST);
+  return existsSync(manifest) && (await hashFile(manifest)) === manifestHash;
 }
 
 async function pullResult(
@@ -84,6 +93,7 @@ async function pullResult(
   }
   await rm(target, { recursive: true, force: true });
   await rename(partial, target);
+  store.clearArtifacts(run.id);
   for (const { name, sha256, bytes } of pulled)
     store.addArtifact(run.id, { kind: 'result', name, path: join(target, name), sha256, bytes });
 }

@@ -35,7 +35,7 @@ export class RunRecorder {
       this.show(event, true);
       this.cursor = { attempt, sequence };
     }
-    this.showHostEvents();
+    this.showHostEvents(this.hostCursor === 0);
   }
 
   /** Stores events that came from the phone, then shows them. */
@@ -73,13 +73,13 @@ export class RunRecorder {
     this.onSignal({ type: 'event', event, replayed });
   }
 
-  private showHostEvents(): void {
+  private showHostEvents(replayed = false): void {
     for (const { number, timeMs, kind, code, message } of this.store.hostEvents(this.id, this.hostCursor)) {
       this.hostCursor = number;
       this.onSignal(
         kind === 'warning'
-          ? { type: 'warning', code, message, timeMs }
-          : { type: 'transition', state: code as RunState, reason: message, timeMs },
+          ? { type: 'warning', code, message, timeMs, replayed }
+          : { type: 'transition', state: code as RunState, reason: message, timeMs, replayed },
       );
     }
   }

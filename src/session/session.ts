@@ -156,6 +156,7 @@ export class RunSession {
   private async begin(): Promise<void> {
     const { recorder } = this;
     this.countStart();
+    if (this.run.collected) recorder.store.update(this.id, { collected: false });
     if (recorder.state !== 'deploying') recorder.enter('deploying');
     await this.phone.deploy(this.run, this.token, {
       ...(this.options.signal ? { signal: this.options.signal } : {}),

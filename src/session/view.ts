@@ -8,12 +8,12 @@ import type { HostEvent, RunState } from '../runs/index.ts';
 
 /** Everything that happens to a run, in the order in which it is shown. */
 export type RunSignal =
-  /** From the phone; stored already. `replayed`: from the record, it happened before this host attached. */
+  /** From the phone; stored already. `replayed`: here and below, it happened before this host came. */
   | { type: 'event'; event: mft.v1.Event; replayed?: boolean }
   /** The host's state machine moved. */
-  | { type: 'transition'; state: RunState; reason: string; timeMs: number }
+  | { type: 'transition'; state: RunState; reason: string; timeMs: number; replayed?: boolean }
   /** The host noticed something a person must know; stored already. */
-  | { type: 'warning'; code: string; message: string; timeMs: number }
+  | { type: 'warning'; code: string; message: string; timeMs: number; replayed?: boolean }
   /** Pushing to the phone or pulling from it. */
   | { type: 'transfer'; report: ProgressReport; timeMs: number };
 
@@ -129,7 +129,7 @@ export function reduce(view: RunView, signal: RunSignal): RunView {
       const { transfer: _over, ...rest } = view;
       const told = view.phase === signal.state; // the run's own last word has said it
       if (told) return { ...rest, link: signal.state, linkReason: signal.reason };
-      const level = signal.state === 'lost' || signal.state === 'recovering' ? 'warning' : 'info';
+      const level = signal.state === 'lost' ? 'warning' : 'info';
       const text = signal.reason === '' ? signal.state : `${signal.state}: ${signal.reason}`;
       return note(
         { ...rest, link: signal.state, linkReason: signal.reason },

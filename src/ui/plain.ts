@@ -31,6 +31,7 @@ class PlainPrinter {
       this.replayed += 1;
       return;
     }
+    if (signal.type === 'transition' && signal.replayed) return;
     if (this.replayed > 0) this.summarize();
     for (const line of linesOf(before, this.view, signal)) this.print(line);
     if (signal.type === 'transfer') this.transfer(signal.timeMs);

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { collect, collectedPaths, DevicePhone, endOf } from '../../src/session/index.ts';
+import { mft } from '../../src/protocol/index.ts';
+import { collect, collectedPaths, DevicePhone, endOf, RunSession } from '../../src/session/index.ts';
 import { type Rig, startRig } from '../support/rig.ts';
 import {
   atStep,
@@ -185,4 +186,46 @@ test('the host process is killed with SIGKILL, again and again; attach completes
   expect(steps).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
   const words = [...bench.store.events(id ?? '')].map(({ event }) => event).at(-1);
   expect(endOf(words as NonNullable<typeof words>).kind).toBe('finished');
+});
+
+test('a stopped run has a result; resumed, it ends as if it had not been stopped, with the new result', async () => {
+  const id = await plan(bench, rig);
+  const phone = new DevicePhone(rig.device);
+  let stopped: Promise<unknown> = Promise.resolve();
+  const session = new RunSession(bench.store, phone, id, {
+    onSignal: atStep(10, () => {
+      stopped = session.steer('stop');
+    }),
+  });
+  const end = await session.drive();
+  await stopped;
+  if (end.kind !== 'stopped') throw new Error(end.kind);
+  expect(end.finished.step).toBeLessThan(60);
+  await collect(bench.store, phone, id, end.finished);
+  const { result } = collectedPaths(bench.store, id);
+  const early = readFileSync(`${result}/manifest.pb`);
+  const second = await drive(bench, rig, id, { again: true });
+  if (second.kind !== 'finished') throw new Error(second.kind);
+  expect(bench.store.get(id).collected).toBe(false);
+  expectComplete(id);
+  await collect(bench.store, phone, id, second.finished);
+  expect(readFileSync(`${result}/manifest.pb`).equals(early)).toBe(false);
+  const words = [...bench.store.events(id)].map(({ event }) => event.finished?.outcome);
+  expect(words.filter((outcome) => outcome !== undefined)).toHaveLength(2);
+});
+
+test('pause and resume change nothing but the time', async () => {
+  const id = await plan(bench, rig);
+  const session = new RunSession(bench.store, new DevicePhone(rig.device), id, {
+    onSignal: (signal) => {
+      if (signal.type === 'event' && signal.event.stateChanged?.state === mft.v1.RunState.RUN_STATE_PAUSED)
+        void session.steer('resume');
+      pause(signal);
+    },
+  });
+  const pause = atStep(8, () => void session.steer('pause'));
+  expect((await session.drive()).kind).toBe('finished');
+  expectComplete(id);
+  const actions = [...bench.store.events(id)].flatMap(({ event }) => event.controlApplied?.action ?? []);
+  expect(actions).toEqual(['pause', 'resume']);
 });
