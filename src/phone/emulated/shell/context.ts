@@ -46,3 +46,14 @@ export interface AppletContext {
 }
 
 export type Applet = (context: AppletContext) => Promise<number>;
+
+/** What a command gets that only asks the phone's world: the real make serves these to its own shell. */
+export interface WorldContext {
+  readonly host: { readonly world: World };
+  readonly args: string[];
+  readonly streams: { readonly stderr: { write(data: Buffer): Promise<void> } };
+  run(argv: string[]): Promise<number>;
+  out(text: string | Buffer): Promise<void>;
+}
+
+export type WorldApplet = (context: WorldContext) => Promise<number>;

@@ -1,7 +1,7 @@
-import type { Applet } from '../context.ts';
+import type { WorldApplet } from '../context.ts';
 import { UsageError } from './support.ts';
 
-const getprop: Applet = async (context) => {
+const getprop: WorldApplet = async (context) => {
   const properties = context.host.world.properties();
   const [name, fallback = ''] = context.args;
   if (name !== undefined) await context.out(`${properties.get(name) ?? fallback}\n`);
@@ -15,7 +15,7 @@ const getprop: Applet = async (context) => {
 };
 
 /** uid 2000 may set debug.*, log.*, persist.log.tag.* and shell.*; the rest fails as SELinux makes it fail. */
-const setprop: Applet = async (context) => {
+const setprop: WorldApplet = async (context) => {
   const [name, value] = context.args;
   if (name === undefined || value === undefined) throw new UsageError('Needs 2 arguments');
   if (!/^(debug|log|shell|persist\.log\.tag)\./.test(name)) {
@@ -28,7 +28,7 @@ const setprop: Applet = async (context) => {
   return 0;
 };
 
-const dumpsys: Applet = async (context) => {
+const dumpsys: WorldApplet = async (context) => {
   const [service, ...args] = context.args.filter((argument, index) => !(index === 0 && argument === '-t'));
   if (service === '-l' || service === undefined) {
     await context.out(
@@ -50,7 +50,7 @@ const dumpsys: Applet = async (context) => {
 
 const namespaces = new Set(['system', 'secure', 'global']);
 
-const settings: Applet = async (context) => {
+const settings: WorldApplet = async (context) => {
   const args = [...context.args];
   if (args[0] === '--user') args.splice(0, 2);
   const [action = '', namespace = '', name = '', value = ''] = args;
@@ -80,7 +80,7 @@ const settings: Applet = async (context) => {
 };
 
 /** `svc power stayon true|false|usb|ac|wireless|dock` is a setting; the rest is accepted and has no effect. */
-const svc: Applet = async (context) => {
+const svc: WorldApplet = async (context) => {
   const [service, action, value = 'true'] = context.args;
   if (service === 'power' && action === 'stayon') {
     const masks: Record<string, string> = {
@@ -96,7 +96,7 @@ const svc: Applet = async (context) => {
   return 0;
 };
 
-const pm: Applet = async (context) => {
+const pm: WorldApplet = async (context) => {
   const [action, what] = context.args;
   if (action === 'list' && what === 'features') {
     for (const feature of [
@@ -116,17 +116,17 @@ const pm: Applet = async (context) => {
   return 0;
 };
 
-const wm: Applet = async (context) => {
+const wm: WorldApplet = async (context) => {
   if (context.args[0] === 'size') await context.out('Physical size: 1080x2400\n');
   else if (context.args[0] === 'density') await context.out('Physical density: 420\n');
   else return 1;
   return 0;
 };
 
-const nothing: Applet = async () => 0;
+const nothing: WorldApplet = async () => 0;
 
 /** `cmd SERVICE ...`: the services whose command is a program of its own. */
-const cmd: Applet = async (context) => {
+const cmd: WorldApplet = async (context) => {
   const [service, ...rest] = context.args;
   const programs: Record<string, string> = {
     settings: 'settings',
@@ -140,7 +140,7 @@ const cmd: Applet = async (context) => {
   return 20;
 };
 
-export const android: Record<string, Applet> = {
+export const android: Record<string, WorldApplet> = {
   am: nothing,
   cmd,
   dumpsys,

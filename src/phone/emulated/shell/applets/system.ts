@@ -1,7 +1,7 @@
-import type { Applet } from '../context.ts';
+import type { WorldApplet } from '../context.ts';
 import { parseArguments, UsageError } from './support.ts';
 
-const id: Applet = async (context) => {
+const id: WorldApplet = async (context) => {
   const { flags } = parseArguments(context.args, 'ugnGZ');
   if (flags.has('u') || flags.has('g')) await context.out(flags.has('n') ? 'shell\n' : '2000\n');
   else if (flags.has('Z')) await context.out('u:r:shell:s0\n');
@@ -28,12 +28,12 @@ const id: Applet = async (context) => {
   return 0;
 };
 
-const whoami: Applet = async (context) => {
+const whoami: WorldApplet = async (context) => {
   await context.out('shell\n');
   return 0;
 };
 
-const uname: Applet = async (context) => {
+const uname: WorldApplet = async (context) => {
   const { flags } = parseArguments(context.args, 'asnrvmo');
   const { kernel, kernelVersion, machine } = context.host.world.kernel();
   const fields: [string, string][] = [
@@ -53,7 +53,7 @@ const uname: Applet = async (context) => {
 
 const two = (value: number) => String(value).padStart(2, '0');
 
-const date: Applet = async (context) => {
+const date: WorldApplet = async (context) => {
   const args = [...context.args];
   let now = new Date();
   let utc = false;
@@ -97,7 +97,7 @@ const date: Applet = async (context) => {
   return 0;
 };
 
-const uptime: Applet = async (context) => {
+const uptime: WorldApplet = async (context) => {
   const seconds = Math.floor(context.host.world.uptimeSeconds());
   const up =
     seconds >= 3600
@@ -110,17 +110,17 @@ const uptime: Applet = async (context) => {
   return 0;
 };
 
-const nproc: Applet = async (context) => {
+const nproc: WorldApplet = async (context) => {
   await context.out(`${context.host.world.profile.cores.reduce((sum, group) => sum + group.count, 0)}\n`);
   return 0;
 };
 
-const hostname: Applet = async (context) => {
+const hostname: WorldApplet = async (context) => {
   await context.out('localhost\n');
   return 0;
 };
 
-const free: Applet = async (context) => {
+const free: WorldApplet = async (context) => {
   const { totalKb, availableKb } = context.host.world.memory();
   const row = (name: string, cells: number[]) =>
     `${name.padEnd(8)}${cells.map((cell) => String(cell * 1024).padStart(16)).join('')}\n`;
@@ -129,10 +129,10 @@ const free: Applet = async (context) => {
   return 0;
 };
 
-const ok: Applet = async () => 0;
-const no: Applet = async () => 1;
+const ok: WorldApplet = async () => 0;
+const no: WorldApplet = async () => 1;
 
-export const system: Record<string, Applet> = {
+export const system: Record<string, WorldApplet> = {
   date,
   false: no,
   free,
