@@ -24,7 +24,12 @@ interface Source {
 export function debianMirrors(apt = '/etc/apt'): string[] {
   const parts = join(apt, 'sources.list.d');
   const files = [join(apt, 'sources.list')];
-  if (existsSync(parts)) files.push(...readdirSync(parts).sort().map((name) => join(parts, name)));
+  if (existsSync(parts))
+    files.push(
+      ...readdirSync(parts)
+        .sort()
+        .map((name) => join(parts, name)),
+    );
   const sources = files.filter(existsSync).flatMap((file) => {
     if (file.endsWith('.list')) return oneLineSources(readFileSync(file, 'utf8'));
     return file.endsWith('.sources') ? deb822Sources(readFileSync(file, 'utf8')) : [];

@@ -53,7 +53,11 @@ export async function adbdPackages(folder = packagesFolder()): Promise<AdbdPacka
       rmSync(staging, { recursive: true, force: true });
     }
   }
-  return { root: complete, toybox: await commandsOf(complete, 'toybox', []), busybox: await commandsOf(complete, 'busybox', ['--list']) };
+  return {
+    root: complete,
+    toybox: await commandsOf(complete, 'toybox', []),
+    busybox: await commandsOf(complete, 'busybox', ['--list']),
+  };
 }
 
 /** Somebody else may have been faster; theirs is as good. */
@@ -73,7 +77,8 @@ async function build(staging: string, architecture: string): Promise<void> {
   for (const path of UNUSED) rmSync(join(root, path), { recursive: true, force: true });
   // dpkg leaves these to the package base-files.
   for (const name of readdirSync(join(root, 'usr')))
-    if (/^lib[0-9]*$/.test(name) && !existsSync(join(root, name))) symlinkSync(`usr/${name}`, join(root, name));
+    if (/^lib[0-9]*$/.test(name) && !existsSync(join(root, name)))
+      symlinkSync(`usr/${name}`, join(root, name));
   chmodSync(root, 0o755);
 }
 
@@ -83,9 +88,12 @@ async function download(staging: string, architecture: string): Promise<string[]
   const keyring = debianKeyring();
   if (mirrors.length === 0 || keyring === undefined) {
     const what = keyring === undefined ? "Debian's archive keyring" : "a mirror of Debian's archive";
-    throw unavailable(`${what} is not configured on this machine (looked in /etc/apt and /usr/share/keyrings).`, {
-      suggestions: ['Use a Debian machine.'],
-    });
+    throw unavailable(
+      `${what} is not configured on this machine (looked in /etc/apt and /usr/share/keyrings).`,
+      {
+        suggestions: ['Use a Debian machine.'],
+      },
+    );
   }
   let last: unknown;
   for (const mirror of mirrors) {
@@ -113,7 +121,8 @@ async function download(staging: string, architecture: string): Promise<string[]
 /** An apt of its own beside the machine's: own lists and cache, nothing installed; the machine's proxy settings stay. */
 function aptCommand(folder: string, mirror: string, keyring: string, architecture: string): string[] {
   rmSync(folder, { recursive: true, force: true });
-  for (const path of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(folder, path), { recursive: true });
+  for (const path of ['lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, path), { recursive: true });
   const source = [
     ['Types', 'deb'],
     ['URIs', mirror],
@@ -143,7 +152,11 @@ function aptCommand(folder: string, mirror: string, keyring: string, architectur
     ['Acquire::Retries', '2'],
   ];
   // What the machine runs after an update or an installation is not meant for this one.
-  const text = ['#clear APT::Update;', '#clear DPkg;', ...options.map(([key, value]) => `${key} "${value}";`)];
+  const text = [
+    '#clear APT::Update;',
+    '#clear DPkg;',
+    ...options.map(([key, value]) => `${key} "${value}";`),
+  ];
   writeFileSync(join(folder, 'apt.conf'), `${text.join('\n')}\n`);
   return ['-c', join(folder, 'apt.conf')];
 }
@@ -172,7 +185,12 @@ async function run(program: string, args: string[]): Promise<string> {
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof Error && 'stderr' in error && typeof error.stderr === 'string' && error.stderr !== '') {
+  if (
+    error instanceof Error &&
+    'stderr' in error &&
+    typeof error.stderr === 'string' &&
+    error.stderr !== ''
+  ) {
     // apt's first error names what it could not get; the others follow from it.
     const lines = error.stderr.split('\n');
     return lines.find((line) => /^E[: ]/.test(line)) ?? lines[0] ?? error.stderr;
