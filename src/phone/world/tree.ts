@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Files whose text changes: each is replaced as a whole, by a rename, and only when its text is another. */
@@ -17,7 +17,7 @@ export class TextTree {
     if (this.#written.get(path) === text) return;
     const host = this.#root + path;
     if (!this.#written.has(path)) mkdirSync(dirname(host), { recursive: true });
-    if (this.#inPlace.has(path)) writeFileSync(host, text, { flag: 'r+' });
+    if (this.#inPlace.has(path)) overwrite(host, Buffer.from(text));
     else {
       writeFileSync(`${host}.new~`, text, { mode: 0o644 });
       renameSync(`${host}.new~`, host);
@@ -32,5 +32,16 @@ export class TextTree {
   /** Forgets what was written, so that all of it is written again. */
   reset(): void {
     this.#written.clear();
+  }
+}
+
+/** Never empty in between, as truncating it first would make it. */
+function overwrite(path: string, data: Buffer): void {
+  const fd = openSync(path, 'r+');
+  try {
+    writeSync(fd, data, 0, data.length, 0);
+    ftruncateSync(fd, data.length);
+  } finally {
+    closeSync(fd);
   }
 }
