@@ -7,6 +7,7 @@ import { type Make, makes, type PhoneOptions } from '../../src/phone/index.ts';
 import { startRig } from '../support/rig.ts';
 import { curveBits, drive, plan, type Workbench, warningCodes, workbench } from '../support/training.ts';
 
+const METHODS = ['lora', 'full'];
 let bench: Workbench;
 const reference = new Map<string, string[]>();
 beforeAll(async () => {
@@ -15,7 +16,6 @@ beforeAll(async () => {
 });
 afterAll(() => bench?.remove());
 
-const METHODS = ['lora', 'full'];
 const phones: [Make, string][] = makes.flatMap((make) => [
   [make, 'cortex-a53'],
   [make, 'max'],

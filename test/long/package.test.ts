@@ -43,7 +43,7 @@ beforeAll(async () => {
   mkdirSync(empty);
   symlinkSync(process.execPath, join(bin, 'node'));
   for (const tool of ['sh', 'env', 'adb', 'qemu-aarch64-static']) symlinkSync(which(tool), join(bin, tool));
-  env['ANDROID_ADB_SERVER_PORT'] = String(await freePort());
+  env.ANDROID_ADB_SERVER_PORT = String(await freePort());
   const packed = await execa('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch], {
     cwd: root,
   });
@@ -110,7 +110,7 @@ for (const abi of ['x86_64', 'arm64-v8a']) {
 }
 
 function which(tool: string): string {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, tool);
     try {
       accessSync(path, constants.X_OK);

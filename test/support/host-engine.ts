@@ -17,8 +17,8 @@ export async function trainOnHost(phone: Phone, run: string): Promise<string[]> 
     for (const file of ['spec.pb', 'token'])
       cpSync(join(onPhone, 'runs', run, file), join(root, 'runs', run, file));
     const binary = await runtimeBinary(process.arch === 'arm64' ? 'arm64-v8a' : 'x86_64');
-    await execa(binary.path, ['run', '--root', root, '--run', run]);
-    const { stdout } = await execa(binary.path, ['events', '--root', root, '--run', run], {
+    await execa(binary, ['run', '--root', root, '--run', run]);
+    const { stdout } = await execa(binary, ['events', '--root', root, '--run', run], {
       encoding: 'buffer',
     });
     return new FrameDecoder().push(stdout).flatMap((frame) => {
