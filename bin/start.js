@@ -4,6 +4,13 @@ const { existsSync } = require('node:fs');
 const { join, resolve } = require('node:path');
 const { pathToFileURL } = require('node:url');
 
+// Node 22 calls node:sqlite experimental, on every start; all other warnings are shown.
+const emitWarning = process.emitWarning;
+process.emitWarning = (warning, ...rest) => {
+  if (!String(warning).startsWith('SQLite is an experimental feature'))
+    emitWarning.call(process, warning, ...rest);
+};
+
 const root = resolve(__dirname, '..');
 const entry = join(root, 'dist', 'src', 'commands', 'shared', 'start.js');
 if (existsSync(entry)) {

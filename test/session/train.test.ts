@@ -1,7 +1,16 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mft } from '../../src/protocol/index.ts';
-import { collect, collectedPaths, DevicePhone, endOf, RunSession } from '../../src/session/index.ts';
+import {
+  collect,
+  collectedPaths,
+  DevicePhone,
+  endOf,
+  RunSession,
+  type RunSignal,
+} from '../../src/session/index.ts';
 import { type Rig, startRig } from '../support/rig.ts';
 import {
   atStep,
@@ -228,4 +237,62 @@ test('pause and resume change nothing but the time', async () => {
   expectComplete(id);
   const actions = [...bench.store.events(id)].flatMap(({ event }) => event.controlApplied?.action ?? []);
   expect(actions).toEqual(['pause', 'resume']);
+});
+
+test('the phone lost the tail of its journal: the record keeps it, and the run goes on in a new attempt', async () => {
+  const id = await plan(bench, rig);
+  const leaving = new AbortController();
+  let pid = 0;
+  const end = await drive(bench, rig, id, {
+    signal: leaving.signal,
+    onSignal: (signal) => {
+      if (signal.type !== 'event') return;
+      pid = signal.event.attemptStarted?.pid ?? pid;
+      if (signal.event.step?.step === 24) leaving.abort();
+    },
+  });
+  expect(end).toEqual({ kind: 'detached', started: true });
+  await rig.device.exec(['kill', '-9', String(pid)]);
+  const last = bench.store.lastEvent(id);
+  const journal = join(rig.phone.root, 'data/local/tmp/mft/runs', id, 'journal');
+  // Cut within a frame, so that at least one event that this host has is gone.
+  const whole = await stat(journal);
+  await truncate(journal, Math.floor(whole.size / 2));
+  expect((await drive(bench, rig, id)).kind).toBe('finished');
+  expect(curveBits(bench.store, id)).toEqual(undisturbed);
+  expect(attempts(id)).toBe(2);
+  expect(warningCodes(bench.store, id)).toEqual(['host-ahead']);
+  const kept = [...bench.store.events(id)].filter(({ attempt }) => attempt === 1);
+  expect(kept.length).toBe(last?.sequence);
+});
+
+test('two hosts may watch one run; each is shown every event once', async () => {
+  const id = await plan(bench, rig);
+  const seen = [[] as string[], [] as string[]];
+  const note = (at: 0 | 1) => (signal: RunSignal) => {
+    if (signal.type === 'event') seen[at]?.push(`${signal.event.id.attempt}:${signal.event.id.sequence}`);
+  };
+  let second: Promise<unknown> = Promise.resolve();
+  const join2 = atStep(6, () => {
+    second = drive(bench, rig, id, { onSignal: note(1) });
+  });
+  const first = drive(bench, rig, id, {
+    onSignal: (signal) => {
+      note(0)(signal);
+      join2(signal);
+    },
+  });
+  expect((await first).kind).toBe('finished');
+  expect(await second).toMatchObject({ kind: 'finished' });
+  expectComplete(id);
+  const all = [...bench.store.events(id)].map(({ attempt, sequence }) => `${attempt}:${sequence}`);
+  expect(seen).toEqual([all, all]);
+});
+
+test('a run that fails says so by its own word, and what to do', async () => {
+  writeFileSync(join(bench.home, 'short.txt'), 'too short');
+  const id = await plan({ ...bench, data: join(bench.home, 'short.txt') }, rig);
+  const end = await drive(bench, rig, id);
+  expect(end).toMatchObject({ kind: 'failed', failed: { code: 'data.too-short' } });
+  expect(bench.store.get(id)).toMatchObject({ state: 'failed', failure: 'data.too-short' });
 });

@@ -53,7 +53,7 @@ export async function followRun(request: FollowRequest): Promise<Followed> {
       request.onSignal?.(signal);
     },
   });
-  renderer = await chooseRenderer(request.mode, id, phone.name, {
+  renderer = await chooseRenderer(request.mode, id, store.get(id).deviceName, {
     steer: (action) => session.steer(action),
     detach: () => leaving.abort(new Error('detached')),
     interrupt,
