@@ -42,6 +42,21 @@ export function hostAbi(): Abi {
   );
 }
 
+/** The qemu that runs programs of an ABI on this host; undefined if they run directly. @throws MftError if there is none */
+export function qemuFor(abi: Abi): string | undefined {
+  if (abi === hostAbi()) return undefined;
+  const found = qemus[abi].map(onPath).find((path) => path !== undefined);
+  if (found !== undefined) return found;
+  throw new MftError(`A phone of ABI ${abi} on this host needs ${qemus[abi][0]}, which is not on PATH.`, {
+    code: 'phone.no-qemu',
+    exit: ExitCode.usage,
+    suggestions: [
+      'Install it: apt-get install qemu-user-static',
+      `Or start the phone with --abi ${hostAbi()}.`,
+    ],
+  });
+}
+
 /** How programs of an ABI are run on this host: directly, or through qemu. */
 export class Launcher {
   readonly #abi: Abi;
@@ -52,18 +67,7 @@ export class Launcher {
   constructor(abi: Abi, cpu: string) {
     this.#abi = abi;
     this.#cpu = cpu;
-    if (abi === hostAbi()) return;
-    this.#qemu = qemus[abi].map(onPath).find((found) => found !== undefined);
-    if (this.#qemu === undefined) {
-      throw new MftError(`A phone of ABI ${abi} on this host needs ${qemus[abi][0]}, which is not on PATH.`, {
-        code: 'phone.no-qemu',
-        exit: ExitCode.usage,
-        suggestions: [
-          'Install it: apt-get install qemu-user-static',
-          `Or start the phone with --abi ${hostAbi()}.`,
-        ],
-      });
-    }
+    this.#qemu = qemuFor(abi);
   }
 
   /** @param argv0 the name the program is to see itself under */
