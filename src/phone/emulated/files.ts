@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync } from 'node:fs';
+import { fchmodSync, lstatSync, openSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { posix } from 'node:path';
 
@@ -49,6 +49,14 @@ export function errnoOf(code: string): number {
 const devices = new Set(['/dev/null', '/dev/zero', '/dev/full', '/dev/urandom', '/dev/random']);
 const MAX_LINKS = 40;
 const MAX_PATH = 4096;
+
+/** Opens a host file; one that this creates has mode 0666, because adbd's children have umask 0. */
+export function openAs(host: string, flag: string): number {
+  const isNew = lstatSync(host, { throwIfNoEntry: false }) === undefined;
+  const fd = openSync(host, flag, 0o666);
+  if (isNew) fchmodSync(fd, 0o666);
+  return fd;
+}
 
 export interface Resolved {
   /** Where it is on the host. */

@@ -1,4 +1,13 @@
-import { closeSync, fchmodSync, lstatSync, mkdirSync, openSync, unlinkSync, writev } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writev,
+} from 'node:fs';
 import { lstat, open, readdir, readlink, stat, symlink, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -305,7 +314,11 @@ class PushTarget {
       }
       missing.unshift(at);
     }
-    for (const folder of missing) mkdirSync(this.#files.resolveWritable(folder).host, 0o777);
+    for (const folder of missing) {
+      const { host } = this.#files.resolveWritable(folder);
+      mkdirSync(host);
+      chmodSync(host, 0o777);
+    }
   }
 
   async write(piece: Buffer): Promise<void> {

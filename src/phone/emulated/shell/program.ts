@@ -122,6 +122,7 @@ async function drained(pumps: Pump[]): Promise<void> {
 /** Carries input to a program. What was read when the program had ended already goes back. */
 async function feed(from: Description, to: Writable, stopped: AbortSignal): Promise<void> {
   to.on('error', () => undefined);
+  const closed = new Promise<true>((resolve) => to.once('close', () => resolve(true)));
   try {
     while (!stopped.aborted) {
       const data = await from.read();
@@ -130,10 +131,10 @@ async function feed(from: Description, to: Writable, stopped: AbortSignal): Prom
         from.unread(data);
         break;
       }
-      const failed = await new Promise<boolean>((resolve) => {
-        to.write(data, (error) => resolve(error !== null && error !== undefined));
-        to.once('close', () => resolve(true));
-      });
+      const written = new Promise<boolean>((resolve) =>
+        to.write(data, (error) => resolve(error instanceof Error)),
+      );
+      const failed = await Promise.race([written, closed]);
       if (failed) break;
     }
   } catch {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, statSync } from 'node:fs';
-import { codeOf, describe, FileError } from '../files.ts';
+import { codeOf, describe, FileError, openAs } from '../files.ts';
 import { applets } from './applets/index.ts';
 import { ArithmeticProblem } from './arithmetic.ts';
 import type { AndOr, Command, Compound, List, ListItem, Pipeline, Redirection, Simple } from './ast.ts';
@@ -362,7 +362,7 @@ export class Shell implements Expander {
         flag === 'r' ? this.files.resolve(target, this.cwd) : this.files.resolveWritable(target, this.cwd);
       if (flag !== 'r' && this.files.spaceLimit === 0 && !this.files.exists(target, this.cwd))
         throw new FileError('ENOSPC');
-      const fd = openSync(where.host, flag, 0o666);
+      const fd = openAs(where.host, flag);
       if (flag === 'r' && statSync(where.host).isDirectory()) {
         closeSync(fd);
         throw new FileError('EISDIR');
@@ -522,14 +522,14 @@ export class Shell implements Expander {
       return 126;
     }
     if (executable.kind === 'script') {
-      const shell = this.fork(job);
-      const child = new Shell({
-        ...shell.state(),
-        name,
-        positional: argv.slice(1),
+      const variables = new Map([...options.env].map(([key, value]) => [key, { value, exported: true }]));
+      const state = {
+        ...this.fork(job).state(),
+        variables,
         functions: new Map(),
-        options: new Set(),
-      });
+        options: new Set<string>(),
+      };
+      const child = new Shell({ ...state, name, positional: argv.slice(1) });
       return await child.runScript(executable.text, streams);
     }
     const program = await startProgram({
@@ -610,7 +610,13 @@ export class Shell implements Expander {
         return await shell.execute(next, table, { job: options?.job ?? job, env: options?.env ?? env });
       },
       script: async (text, scriptName, positional) => {
-        const state = { ...this.fork(job).state(), functions: new Map(), options: new Set<string>() };
+        const variables = new Map([...env].map(([key, value]) => [key, { value, exported: true }]));
+        const state = {
+          ...this.fork(job).state(),
+          variables,
+          functions: new Map(),
+          options: new Set<string>(),
+        };
         return await new Shell({ ...state, name: scriptName, positional }).runScript(text, streams);
       },
       out: async (text) => {

@@ -19,13 +19,18 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { FileError } from '../../files.ts';
+import { FileError, openAs } from '../../files.ts';
 import type { Applet, AppletContext } from '../context.ts';
 import { FileDescription } from '../io.ts';
 import { closeQuietly, forEach, parseArguments, UsageError } from './support.ts';
 
 const resolveForWrite = (context: AppletContext, path: string, follow = true) =>
   context.host.files.resolveWritable(path, context.cwd, follow).host;
+
+function makeFolder(host: string, mode: number): void {
+  mkdirSync(host, mode);
+  chmodSync(host, mode);
+}
 
 const mkdir: Applet = async (context) => {
   const { flags, values, operands } = parseArguments(context.args, 'pv', 'm');
@@ -36,7 +41,7 @@ const mkdir: Applet = async (context) => {
       for (let length = 1; length < parts.length; length += 1) {
         const parent = parts.slice(0, length).join('/');
         if (parent !== '' && !context.host.files.exists(parent, context.cwd))
-          mkdirSync(resolveForWrite(context, parent), 0o777);
+          makeFolder(resolveForWrite(context, parent), 0o777);
       }
       const now = context.host.files.exists(operand, context.cwd)
         ? statSync(context.host.files.resolve(operand, context.cwd).host)
@@ -44,8 +49,7 @@ const mkdir: Applet = async (context) => {
       if (now?.isDirectory()) return;
     }
     const host = resolveForWrite(context, operand.replace(/\/+$/, ''));
-    mkdirSync(host, mode);
-    if (values.has('m')) chmodSync(host, mode);
+    makeFolder(host, mode);
   });
 };
 
@@ -203,7 +207,7 @@ const touch: Applet = async (context) => {
     if (lstatSync(host, { throwIfNoEntry: false }) === undefined) {
       if (flags.has('c')) return;
       if (context.host.files.spaceLimit === 0) throw new FileError('ENOSPC');
-      closeSync(openSync(host, 'a', 0o666));
+      closeSync(openAs(host, 'a'));
     }
     utimesSync(host, time, time);
   });
@@ -270,7 +274,7 @@ const dd: Applet = async (context) => {
       const host = resolveForWrite(context, output);
       const there = lstatSync(host, { throwIfNoEntry: false }) !== undefined;
       if (context.host.files.spaceLimit === 0 && !there) throw new FileError('ENOSPC');
-      to = openSync(host, there && (keep || seek > 0) ? 'r+' : 'w', 0o666);
+      to = openAs(host, there && (keep || seek > 0) ? 'r+' : 'w');
     }
     const sink = to === undefined ? undefined : new FileDescription(to, context.host.files);
     let place = skip;

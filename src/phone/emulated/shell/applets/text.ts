@@ -1,4 +1,4 @@
-import { openSync } from 'node:fs';
+import { openAs } from '../../files.ts';
 import type { Applet, AppletContext } from '../context.ts';
 import { FileDescription } from '../io.ts';
 import { bytesOf, forEach, linesOf, parseArguments, piecesOf, UsageError } from './support.ts';
@@ -14,7 +14,7 @@ const tee: Applet = async (context) => {
   const { flags, operands } = parseArguments(context.args, 'ai');
   const files = operands.map((operand) => {
     const { host } = context.host.files.resolveWritable(operand, context.cwd);
-    return new FileDescription(openSync(host, flags.has('a') ? 'a' : 'w', 0o666), context.host.files);
+    return new FileDescription(openAs(host, flags.has('a') ? 'a' : 'w'), context.host.files);
   });
   for await (const piece of piecesOf(context, '-')) {
     await context.out(piece);
