@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mft } from '../../src/protocol/index.ts';
 import { Bench, buildProbe, eventually, hostAbi, type Make, runtimeOf } from './bench.ts';
 
 function meminfo(text: string, name: string): number {
@@ -51,6 +52,17 @@ export function factsSuite(make: Make): void {
         expect(meminfo(out, 'MemAvailable')).toBeGreaterThan(totalKb / 10);
         expect(meminfo(out, 'MemAvailable')).toBeLessThan(totalKb);
       }
+    });
+
+    const runtime = runtimeOf(hostAbi);
+    test.skipIf(runtime === undefined)('memory and battery, for the runtime', async () => {
+      await bench.adb('push', runtime ?? '', '/data/local/tmp/mft-runtime');
+      const output = await bench.execOut('/data/local/tmp/mft-runtime facts');
+      const facts = mft.v1.DeviceFacts.decodeDelimited(output);
+      expect(facts.abi).toBe(hostAbi);
+      expect(Number(facts.reading?.memTotalBytes)).toBe(totalKb * 1024);
+      expect(facts.reading?.batteryPercent).toBe(60);
+      expect(facts.reading?.batteryStatus).toBe('Charging');
     });
 
     test('getprop, one and all', async () => {
@@ -153,15 +165,22 @@ export function factsSuite(make: Make): void {
             .map(Number);
           return { charge, temperature };
         };
-        const start = await read();
-        await delay(3000);
-        const idle = await read();
-        await bench.shell('/data/local/tmp/probe spin 3');
-        await delay(1100);
-        const busy = await read();
-        expect(idle.charge).toBeLessThan(start.charge);
-        expect(start.charge - idle.charge).toBeLessThan((idle.charge - busy.charge) * 0.8);
-        expect(busy.temperature).toBeGreaterThan(idle.temperature + 500);
+        /** Charge that goes in a second of the clock. */
+        const rate = async (ms: number) => {
+          const [before, begun] = [await read(), performance.now()];
+          await delay(ms);
+          const [after, ended] = [await read(), performance.now()];
+          return ((before.charge - after.charge) * 1000) / (ended - begun);
+        };
+        const { temperature } = await read();
+        const idle = await rate(3000);
+        await bench.shell('setsid /data/local/tmp/probe spin 600 </dev/null >/dev/null 2>&1 &');
+        await eventually(async () => (await read()).temperature > temperature + 1000, 'it is warmer');
+        const busy = await rate(3000);
+        expect(idle).toBeGreaterThan(0);
+        expect(busy).toBeGreaterThan(idle * 1.3);
+        await bench.shell('pkill probe');
+        await eventually(async () => (await read()).temperature < temperature + 1000, 'it has cooled');
       } finally {
         await bench.stop();
       }
@@ -170,12 +189,14 @@ export function factsSuite(make: Make): void {
     test('a program that holds memory takes it from MemAvailable', async () => {
       const bench = await Bench.start({ make });
       try {
-        const runtime = runtimeOf(hostAbi);
-        if (runtime === undefined) return;
-        await bench.adb('push', runtime, '/data/local/tmp/mft-runtime');
-        const { code, err } = await bench.shell('/data/local/tmp/mft-runtime facts | wc -c');
-        expect(err).toBe('');
-        expect(code).toBe(0);
+        await bench.adb('push', await buildProbe(hostAbi, bench.folder), '/data/local/tmp/probe');
+        const available = async () => meminfo((await bench.shell('cat /proc/meminfo')).out, 'MemAvailable');
+        const before = await available();
+        await bench.shell('setsid /data/local/tmp/probe memory 300 </dev/null >/dev/null 2>&1 &');
+        await eventually(async () => (await available()) < before - 290 * 1024, 'it is missed');
+        expect(await available()).toBeGreaterThan(before - 350 * 1024);
+        await bench.shell('pkill probe');
+        await eventually(async () => (await available()) > before - 20 * 1024, 'it is back');
       } finally {
         await bench.stop();
       }

@@ -53,6 +53,18 @@ static int spin(double seconds) {
   return 0;
 }
 
+/* Holds so many MiB. */
+static int hold_memory(const char *mebibytes) {
+  size_t size = (size_t)atoi(mebibytes) << 20;
+  char *memory = malloc(size);
+  if (!memory) return fail("malloc");
+  memset(memory, 1, size);
+  printf("pid %d\n", (int)getpid());
+  fflush(stdout);
+  sleep(600);
+  return memory[size - 1];
+}
+
 /* Prints a file, through the sysroot as the runtime does. */
 static int print_file(const char *path) {
   const char *root = getenv("MFT_SYSROOT");
@@ -73,6 +85,7 @@ int main(int argc, char **argv) {
   if (strcmp(what, "echo") == 0) return echo_server(argument);
   if (strcmp(what, "spin") == 0) return spin(atof(argument));
   if (strcmp(what, "file") == 0) return print_file(argument);
+  if (strcmp(what, "memory") == 0) return hold_memory(argument);
   if (strcmp(what, "exit") == 0) return atoi(argument);
   if (strcmp(what, "abort") == 0) abort();
   if (strcmp(what, "hold") == 0) {

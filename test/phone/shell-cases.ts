@@ -1,3 +1,4 @@
+/* biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are a shell's variables */
 /** What a phone's shell answers: command, expected output, expected exit code. Run on both makes: on the real one by mksh and toybox. */
 export const shellCases: [command: string, output: string, code: number][] = [
   ['echo one; echo two', 'one\ntwo\n', 0],
@@ -44,6 +45,8 @@ export const shellCases: [command: string, output: string, code: number][] = [
   ['basename /a/b.c; dirname /a/b.c', 'b.c\n/a\n', 0],
   ['printf hello | sha256sum', '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  -\n', 0],
   ['printf hello | md5sum', '5d41402abc4b2a76b9719d911017c592  -\n', 0],
+  ['exec >/dev/null; echo hidden', '', 0],
+  ['{ echo a; exec 2>&1; echo b >&2; }', 'a\nb\n', 0],
   ['id -u', '2000\n', 0],
   ['command -v no-such-command-at-all', '', 1],
 ];

@@ -21,6 +21,7 @@ const descriptions: Record<string, string> = {
   ELOOP: 'Too many symbolic links encountered',
   ENAMETOOLONG: 'File name too long',
   ENOENT: 'No such file or directory',
+  ENOMEM: 'Out of memory',
   ENOSPC: 'No space left on device',
   ENOTDIR: 'Not a directory',
   ENOTEMPTY: 'Directory not empty',

@@ -15,6 +15,8 @@ import { SyntaxProblem } from './scanner.ts';
 
 export const SHELL = '/system/bin/sh';
 const MAX_DEPTH = 200;
+/** What `$( )` may hold. */
+const MAX_CAPTURE = 64 * 1024 * 1024;
 
 export interface ShellState {
   host: ShellHost;
@@ -73,11 +75,15 @@ export class Shell implements Expander {
    */
   async runScript(text: string, streams: Streams, ended?: { now: boolean }): Promise<number> {
     const table: Table = new Map([
-      [0, streams.stdin],
-      [1, streams.stdout],
-      [2, streams.stderr],
+      [0, streams.stdin.retain()],
+      [1, streams.stdout.retain()],
+      [2, streams.stderr.retain()],
     ]);
-    return await this.#guard(table, async () => await this.runText(text, table), ended);
+    try {
+      return await this.#guard(table, async () => await this.runText(text, table), ended);
+    } finally {
+      for (const description of table.values()) description.release();
+    }
   }
 
   /** @throws ExitShell and its like */
@@ -189,13 +195,19 @@ export class Shell implements Expander {
     const closed = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const output = new OutputDescription(async (data) => void pieces.push(data), finish);
+    let bytes = 0;
+    const output = new OutputDescription(async (data) => {
+      bytes += data.length;
+      if (bytes > MAX_CAPTURE) throw new BrokenPipe();
+      pieces.push(data);
+    }, finish);
     const table = new Map(this.#table).set(1, output);
     const shell = this.fork();
     this.status = await shell.#guard(table, async () => await shell.runList(body, table));
     this.#substituted = true;
     output.release();
     await this.job.interruptible(closed);
+    if (bytes > MAX_CAPTURE) throw new ExpansionProblem('out of memory');
     return Buffer.concat(pieces).toString('utf8');
   }
 
@@ -334,6 +346,17 @@ export class Shell implements Expander {
     }
   }
 
+  /** `exec >log`: the redirection stays. */
+  async #redirectForGood(redirections: Redirection[], table: Table): Promise<number> {
+    try {
+      for (const redirection of redirections) await this.#redirect(redirection, table);
+      return 0;
+    } catch (error) {
+      if (!(error instanceof RedirectionProblem)) throw error;
+      throw new BuiltinProblem(error.message);
+    }
+  }
+
   async #redirect(redirection: Redirection, own: Table): Promise<void> {
     const { fd, operator } = redirection;
     const target = await expandString(redirection.target, this);
@@ -461,6 +484,8 @@ export class Shell implements Expander {
   async #simple(command: Simple, table: Table): Promise<number> {
     this.#substituted = false;
     const argv = await expandWords(command.words, this);
+    if (argv.length === 1 && argv[0] === 'exec')
+      return await this.#redirectForGood(command.redirections, table);
     return await this.#redirected(command.redirections, table, async (own) => {
       const values: [string, string][] = [];
       for (const { name, value } of command.assignments) values.push([name, await expandString(value, this)]);

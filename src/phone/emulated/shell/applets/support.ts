@@ -86,12 +86,16 @@ export async function forEach(
   return status;
 }
 
+/** A longer line is not taken into memory. */
+const MAX_LINE = 64 * 1024 * 1024;
+
 /** Lines without their newline; the last one may lack it. */
 export async function* linesOf(context: AppletContext, operand: string): AsyncGenerator<string> {
   let rest = '';
   for await (const piece of piecesOf(context, operand)) {
     const parts = (rest + piece.toString('latin1')).split('\n');
     rest = parts.pop() ?? '';
+    if (rest.length > MAX_LINE) throw new FileError('ENOMEM');
     yield* parts;
   }
   if (rest !== '') yield rest;
