@@ -3,16 +3,17 @@ import { BaseCommand } from './base.ts';
 import { phoneOf } from './shared/context.ts';
 import { deviceFlag, plainFlag, runArg, waitFlag } from './shared/flags.ts';
 import { endingLines, endRecord, exitCodeOf, followRun } from './shared/follow.ts';
+import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
 export default class Attach extends BaseCommand {
   static override summary = 'Come back to a run.';
   static override description =
-    `Takes a run up from wherever it stands: what happened meanwhile is replayed, exactly once; what a crash of this
+    prose(`Takes a run up from wherever it stands: what happened meanwhile is replayed, exactly once; what a crash of this
 computer left undone (pushing, starting, collecting the result) is done; a training whose process died is started again
 from its last checkpoint. With a run that has ended it says how.
 
-Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left with ^C (docs/errors.md).`;
+Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left with ^C (docs/errors.md).`);
   static override examples = [
     '<%= config.bin %> attach gpt2-20261122-1a2b',
     '<%= config.bin %> attach gpt2 --json',

@@ -7,14 +7,15 @@ import { BaseCommand } from './base.ts';
 import { openDevice, resolveAdapter } from './shared/context.ts';
 import { adapterFlag, deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
 export default class Eval extends BaseCommand {
   static override summary = 'Measure the perplexity of a model on a text, on the phone.';
   static override description =
-    `The text is cut into rows of --sequence-length tokens; every token but a row's first is predicted once.
+    prose(`The text is cut into rows of --sequence-length tokens; every token but a row's first is predicted once.
 
-Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`;
+Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   static override examples = [
     '<%= config.bin %> eval --model gpt2 --data test.txt',
     '<%= config.bin %> eval --adapter gpt2-20261122-1a2b --data test.txt --json',

@@ -5,12 +5,13 @@ import { collectGarbage, DevicePhone } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
 import { openDevice } from './shared/context.ts';
 import { deviceFlag } from './shared/flags.ts';
+import { prose } from './shared/prose.ts';
 
 export default class Gc extends BaseCommand {
   static override summary = 'Free what no run needs on a phone.';
   static override description =
-    `Deletes pushed files (models, data, runtimes) that no run needs which can still go on. What is needed again is pushed
-again. With --runs the folders of ended runs go, too, if their result is on this computer.`;
+    prose(`Deletes pushed files (models, data, runtimes) that no run needs which can still go on. What is needed again is pushed
+again. With --runs the folders of ended runs go, too, if their result is on this computer.`);
   static override examples = [
     '<%= config.bin %> gc',
     '<%= config.bin %> gc --device R58M12ABCDE --runs --json',

@@ -9,13 +9,14 @@ import { openDevice, resolveAdapter } from './shared/context.ts';
 import { decimal } from './shared/decimal.ts';
 import { adapterFlag, deviceFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { prose } from './shared/prose.ts';
 
 export default class Generate extends BaseCommand {
   static override summary = 'Let a model write, on the phone.';
   static override description =
-    `Continues a prompt with a model, or with a model and an adapter that was trained.
+    prose(`Continues a prompt with a model, or with a model and an adapter that was trained.
 
-Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`;
+Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   static override examples = [
     '<%= config.bin %> generate --model gpt2 --prompt "The sea was"',
     '<%= config.bin %> generate --adapter gpt2-20261122-1a2b --prompt "Call me" --temperature 0',

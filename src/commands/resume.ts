@@ -6,15 +6,16 @@ import { BaseCommand } from './base.ts';
 import { phoneOf } from './shared/context.ts';
 import { deviceFlag, plainFlag, runArg, waitFlag } from './shared/flags.ts';
 import { endingLines, endRecord, exitCodeOf, followRun } from './shared/follow.ts';
+import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
 export default class Resume extends BaseCommand {
   static override summary = 'Let a paused run go on, or start an ended one again from its last checkpoint.';
   static override description =
-    `A run that is paused goes on. A run whose process is gone, that failed or that was stopped is started again: it goes on
+    prose(`A run that is paused goes on. A run whose process is gone, that failed or that was stopped is started again: it goes on
 from its newest checkpoint, with the same numbers as if nothing had happened.
 
-Exit codes: as mft attach; 2 when the run is finished (docs/errors.md).`;
+Exit codes: as mft attach; 2 when the run is finished (docs/errors.md).`);
   static override examples = [
     '<%= config.bin %> resume gpt2-20261122-1a2b',
     '<%= config.bin %> resume gpt2-20261122-1a2b --detach',

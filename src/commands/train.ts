@@ -15,17 +15,18 @@ import { BaseCommand } from './base.ts';
 import { openDevice } from './shared/context.ts';
 import { deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, endRecord, exitCodeOf, followRun } from './shared/follow.ts';
+import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
 export default class Train extends BaseCommand {
   static override summary = 'Fine-tune a model on a phone.';
   static override description =
-    `Pushes what the phone lacks, starts the training there and shows it while it goes. The run goes on without this
+    prose(`Pushes what the phone lacks, starts the training there and shows it while it goes. The run goes on without this
 computer: ^C leaves it (once; twice: at once), \`mft attach RUN\` comes back, \`mft stop RUN\` ends it.
 
 The training text is a UTF-8 file here, or one that is on the phone already and never leaves it: device:/sdcard/notes.txt
 
-Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left with ^C; 2 to 4 before it began (docs/errors.md).`;
+Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left with ^C; 2 to 4 before it began (docs/errors.md).`);
   static override examples = [
     {
       description: 'LoRA on the only connected phone, one pass over a text:',

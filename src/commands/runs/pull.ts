@@ -10,12 +10,13 @@ import { BaseCommand } from '../base.ts';
 import { phoneOf } from '../shared/context.ts';
 import { deviceFlag, runArg } from '../shared/flags.ts';
 import { notFinished } from '../shared/follow.ts';
+import { prose } from '../shared/prose.ts';
 
 export default class RunsPull extends BaseCommand {
   static override summary = "Get a run's result, or export it in another format.";
   static override description =
-    `The result is pulled from the phone (unless it is here already), verified, and exported: a LoRA run as a PEFT folder, a
-full fine-tuning as a Hugging Face folder. With --out another copy is written; --format hf merges an adapter into its model.`;
+    prose(`The result is pulled from the phone (unless it is here already), verified, and exported: a LoRA run as a PEFT folder, a
+full fine-tuning as a Hugging Face folder. With --out another copy is written; --format hf merges an adapter into its model.`);
   static override examples = [
     '<%= config.bin %> runs pull gpt2-20261122-1a2b',
     '<%= config.bin %> runs pull gpt2-20261122-1a2b --out ./my-gpt2 --format hf --dtype bf16',
