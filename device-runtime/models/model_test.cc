@@ -266,6 +266,44 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
   }
 }
 
+// Two adapters behind one dropout mask, where a block below saves nothing: each value's gradient is the loss's slope.
+TEST(Model, AdaptersOnRowsWithDropout) {
+  const v1::ModelConfig config = small_config();
+  const TestFolder folder;
+  uint64_t seed = 0;
+  const auto files = write_pack(folder.path(), config, [&](const v1::Tensor& tensor) {
+    return noise(++seed, zeros(tensor).size(), 0.3f, tensor.name().ends_with("norm.weight") ? 1.0f : 0.0f);
+  });
+  ModelOptions options;
+  options.method = Method::kLora;
+  options.max_length = 8;
+  options.adapter_dropout = 0.4f;
+  options.adapters = lora_targets(config, {Module::kUp, Module::kUp}, 2, 4);
+  options.adapters.erase(options.adapters.begin(), options.adapters.begin() + 2);  // block 1 alone
+  options.adapters[0].set_row_end(20);
+  options.adapters[1].set_row_begin(30);
+  options.adapters.push_back(lora_targets(config, {Module::kQkv}, 3, 3)[1]);
+  ThreadPool pool(1);
+  const auto segments = store::Segments::open(files, store::Residency::kMapped);
+  const auto model = Model::open(config, *segments, options, pool);
+  const int32_t tokens[8] = {3, 1, 4, 1, 5, 9, 2, 6};
+  const Batch batch{1, 8, tokens, tokens};
+  for (const Parameter& p : model->parameters()) std::copy_n(noise(9, p.elements, 0.7f).data(), p.elements, p.value);
+  const auto loss = [&] { return model->forward_backward(batch, 0, 0.1f, {1, 2, 3}).sum; };
+  model->forward_backward(batch, 1, 0.1f, {1, 2, 3});
+  for (const Parameter& p : model->parameters()) {
+    for (const size_t i : {size_t{0}, p.elements / 2, p.elements - 1}) {
+      const float h = 1e-2f, before = p.value[i];
+      p.value[i] = before + h;
+      const double up = loss();
+      p.value[i] = before - h;
+      const double down = loss();
+      p.value[i] = before;
+      EXPECT_NEAR(p.grad[i], (up - down) / (2 * h), 4e-3) << p.name << " " << i;
+    }
+  }
+}
+
 // The plan is what is taken: a training pass allocates nothing that was not announced.
 TEST(Model, MemoryIsPlanned) {
   const v1::ModelConfig config = gpt2_config(50257, 768, 12, 12, 1024);
