@@ -100,8 +100,13 @@ void Journal::append(v1::Event& event, bool last) {
   event.mutable_id()->set_sequence(id.sequence);
   event.set_time_ms(wall_ms());
   event.set_uptime_ms(boottime_ms());
+  const std::string payload = event.SerializeAsString();
+  // A text that is not UTF-8 is written without complaint and never parsed again: a journal with it would end there.
+  if (v1::Event read; !read.ParseFromString(payload)) {
+    throw Failure("journal.event", "an event can't be written: one of its texts is not UTF-8");
+  }
   std::string frame;
-  append_frame(frame, event.SerializeAsString());
+  append_frame(frame, payload);
   std::uint32_t crc = crc32c(frame.data(), frame.size());
   for (int i = 0; i < 4; ++i, crc >>= 8) frame.push_back(static_cast<char>(crc & 0xff));
 

@@ -17,6 +17,7 @@
 #include "session/abstract_socket.h"
 #include "session/journal.h"
 #include "session/server.h"
+#include "text/utf8.h"
 #include "train/task.h"
 
 namespace mft::session {
@@ -51,7 +52,7 @@ void take_signal(int fd, train::ControlInbox& inbox) {
 v1::Event failed(const std::string& code, const std::string& message, const std::string& hint) {
   v1::Event event;
   event.mutable_failed()->set_code(code);
-  event.mutable_failed()->set_message(message);
+  event.mutable_failed()->set_message(replace_invalid_utf8(message));
   event.mutable_failed()->set_hint(hint);
   return event;
 }

@@ -111,6 +111,8 @@ void Trainer::warn_of_disk() {
 v1::Finished Trainer::run() {
   announce();
   if (steps_done_ == 0) show_sample();
+  // A stop may have cut the evaluation of the step we go on from: the record has it all the same.
+  if (evaluation_due() && evaluate(task_.eval_max_batches())) return finish(true);
   return finish(train());
 }
 
@@ -178,10 +180,15 @@ bool Trainer::step() {
 }
 
 void Trainer::after_step() {
-  const bool last = steps_done_ == total_steps_;
-  const bool due = task_.eval_every() != 0 && steps_done_ % task_.eval_every() == 0;
-  if (due && !last && evaluate(task_.eval_max_batches())) return;  // the last one is in finish()
-  if (task_.checkpoint_every() != 0 && steps_done_ % task_.checkpoint_every() == 0 && !last) save_checkpoint();
+  if (evaluation_due() && evaluate(task_.eval_max_batches())) return;
+  if (steps_done_ == total_steps_ || task_.checkpoint_every() == 0) return;
+  if (steps_done_ % task_.checkpoint_every() == 0) save_checkpoint();
+}
+
+// The one after the last step is in finish().
+bool Trainer::evaluation_due() const {
+  return steps_done_ != 0 && steps_done_ != total_steps_ && task_.eval_every() != 0 &&
+         steps_done_ % task_.eval_every() == 0;
 }
 
 bool Trainer::evaluate(std::uint32_t max_batches) {

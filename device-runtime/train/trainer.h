@@ -37,6 +37,7 @@ class Trainer : private Steerable {
   bool train();          // true: stopped
   bool step();           // one optimizer step; true: stopped inside it, nothing changed
   void after_step();     // what is due then: evaluation, checkpoint
+  bool evaluation_due() const;
   bool evaluate(std::uint32_t max_batches);  // true: given up
   void save_checkpoint();
   void show_sample();
