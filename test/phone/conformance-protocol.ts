@@ -105,7 +105,7 @@ class RawClient {
   }
 }
 
-export function protocolSuite(_make: Make, get: () => Bench): void {
+export function protocolSuite(make: Make, get: () => Bench): void {
   describe('protocol', () => {
     const withClient = async (body: (client: RawClient) => Promise<void>) => {
       const client = new RawClient(get().phone.port);
@@ -147,6 +147,11 @@ export function protocolSuite(_make: Make, get: () => Bench): void {
           if (packet === undefined || packet.command !== WRTE) break;
           expect(packet.data.length).toBeLessThanOrEqual(4096);
           bytes += packet.data.length;
+          // AOSP's adbd sends what is left at once when the program has ended.
+          if (make === 'real') {
+            client.send(OKAY, 9, packet.arg0);
+            continue;
+          }
           const early = await Promise.race([
             client.next(),
             new Promise<'quiet'>((resolve) => setTimeout(() => resolve('quiet'), bytes < 10_000 ? 50 : 0)),
@@ -168,11 +173,16 @@ export function protocolSuite(_make: Make, get: () => Bench): void {
       });
     });
 
-    test.each<[string, (client: RawClient) => void]>([
+    // AOSP's adbd does not look at the magic.
+    const strict: [string, (client: RawClient) => void][] = [
       [
         'a header without its magic',
         (client) => client.send(CNXN, 1, 1, '', (head) => head.writeUInt32LE(0, 20)),
       ],
+    ];
+
+    test.each<[string, (client: RawClient) => void]>([
+      ...(make === 'emulated' ? strict : []),
       [
         'a payload of 4 GiB',
         (client) => client.send(WRTE, 1, 1, '', (head) => head.writeUInt32LE(0xffffffff, 12)),

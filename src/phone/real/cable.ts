@@ -1,5 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { LineConditions } from '../emulated/wire/line.ts';
+import { Introduction } from './introduction.ts';
 
 /** A slow cable still moves in small pieces, so that a progress display has something to show. */
 const SLOW_PIECE = 16 * 1024;
@@ -9,14 +10,19 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Cable {
   readonly conditions = new LineConditions();
   readonly #target: string;
+  readonly #properties: ReadonlyMap<string, string>;
   /** Each host's connection, and the one to adbd that it goes on in. */
   readonly #connections = new Map<Socket, Socket>();
   #server: Server | undefined;
   #port = 0;
 
-  /** @param target the Unix socket that leads to adbd */
-  constructor(target: string) {
+  /**
+   * @param target the Unix socket that leads to adbd
+   * @param properties what adbd introduces itself with
+   */
+  constructor(target: string, properties: ReadonlyMap<string, string>) {
     this.#target = target;
+    this.#properties = properties;
   }
 
   get port(): number {
@@ -62,13 +68,16 @@ export class Cable {
     ] as const) {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => peer.destroySoon());
-      this.#carry(socket, peer);
     }
+    const introduction = new Introduction(this.#properties);
+    this.#carry(host, phone, (chunk) => chunk);
+    this.#carry(phone, host, (chunk) => introduction.push(chunk));
   }
 
-  #carry(from: Socket, to: Socket): void {
+  #carry(from: Socket, to: Socket, change: (chunk: Buffer) => Buffer): void {
     let late: Promise<void> | undefined;
-    from.on('data', (chunk: Buffer) => {
+    from.on('data', (received: Buffer) => {
+      const chunk = change(received);
       const { stalled, bytesPerSecond } = this.conditions;
       if (stalled !== undefined || bytesPerSecond !== undefined) {
         from.pause();

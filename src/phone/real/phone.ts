@@ -104,7 +104,6 @@ class RealPhone implements Phone {
     mkdirSync(this.#sockets, { recursive: true, mode: 0o700 });
     // A socket's path may have 107 bytes; through the folder's descriptor it is always short.
     this.#socketsFd = openSync(this.#sockets, 'r');
-    this.#cable = new Cable(join(this.#shortSockets, 'adbd'));
     this.#environment = {
       [MARKER]: id,
       ...(qemu === undefined ? {} : { QEMU_CPU: options.cpu ?? 'max' }),
@@ -123,6 +122,7 @@ class RealPhone implements Phone {
       place,
       inPlace: new Set(PROC_FILES.map(place)),
     });
+    this.#cable = new Cable(join(this.#shortSockets, 'adbd'), this.#world.properties());
   }
 
   get #shortSockets(): string {
