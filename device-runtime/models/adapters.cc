@@ -29,7 +29,8 @@ void initialise(float* a, i64 elements, i64 in, uint64_t seed, uint32_t index) {
   uint32_t words[4];
   for (i64 i = 0; i < elements; ++i) {
     if (i % 4 == 0) kernels::philox(site, static_cast<uint64_t>(i / 4), words);
-    const float unit = (static_cast<float>(words[i % 4] >> 8) + 0.5f) * 0x1p-24f;  // 24 bits, exact, never 0 or 1
+    const float unit =
+        (static_cast<float>(words[i % 4] >> 8) + 0.5f) * 0x1p-24f;  // 24 bits, exact, never 0 or 1
     a[i] = (2 * unit - 1) * bound;
   }
 }
@@ -38,7 +39,8 @@ void initialise(float* a, i64 elements, i64 in, uint64_t seed, uint32_t index) {
 
 std::string adapter_name(const v1::LoraTarget& target, uint64_t weight_rows) {
   if (target.row_begin() == 0 && target.row_end() == weight_rows) return target.tensor();
-  return target.tensor() + "[" + std::to_string(target.row_begin()) + ":" + std::to_string(target.row_end()) + "]";
+  return target.tensor() + "[" + std::to_string(target.row_begin()) + ":" + std::to_string(target.row_end()) +
+         "]";
 }
 
 Adapters::Adapters(const v1::ModelConfig& config, std::span<const v1::LoraTarget> targets)
@@ -52,8 +54,8 @@ Adapters::Adapters(const v1::ModelConfig& config, std::span<const v1::LoraTarget
 void Adapters::add(const v1::ModelConfig& config, const v1::LoraTarget& target) {
   uint32_t linear = 0;
   const uint32_t linears = config.num_layers() * kModules;
-  while (linear < linears &&
-         module_tensor(linear / kModules, static_cast<Module>(linear % kModules), "weight") != target.tensor()) {
+  while (linear < linears && module_tensor(linear / kModules, static_cast<Module>(linear % kModules),
+                                           "weight") != target.tensor()) {
     ++linear;
   }
   if (linear == linears) invalid(target, "the model has no linear layer of this name");
@@ -63,7 +65,8 @@ void Adapters::add(const v1::ModelConfig& config, const v1::LoraTarget& target) 
                         " of " + std::to_string(size.out));
   }
   if (target.r() < 1 || target.r() > kMaxRank) invalid(target, "rank " + std::to_string(target.r()));
-  if (!(target.alpha() > 0 && target.alpha() < 1e6f)) invalid(target, "alpha " + std::to_string(target.alpha()));
+  if (!(target.alpha() > 0 && target.alpha() < 1e6f))
+    invalid(target, "alpha " + std::to_string(target.alpha()));
 
   Item item;
   item.linear = linear;
@@ -76,8 +79,7 @@ void Adapters::add(const v1::ModelConfig& config, const v1::LoraTarget& target) 
   item.adapter.rows = static_cast<i64>(target.row_end() - target.row_begin());
   item.adapter.rank = target.r();
   item.adapter.scale = target.alpha() / static_cast<float>(target.r());
-  item.adapter.site =
-      static_cast<nn::Site>(static_cast<uint32_t>(nn::Site::kAdapter) + linear % kModules);
+  item.adapter.site = static_cast<nn::Site>(static_cast<uint32_t>(nn::Site::kAdapter) + linear % kModules);
   for (const bool is_b : {false, true}) {
     v1::Tensor* tensor = layout_.add_tensors();
     tensor->set_name(item.name + (is_b ? ".lora_B" : ".lora_A"));
@@ -134,12 +136,14 @@ void Adapters::allocate(uint64_t seed, bool trained) {
 void Adapters::load(const store::Pin& values) {
   for (const store::TensorView& given : values.tensors()) {
     if (value_pin_.find(given.name) == nullptr) {
-      throw Failure("model.tensor-unknown", "the adapter file has a tensor '" + given.name + "' that no target asks for",
+      throw Failure("model.tensor-unknown",
+                    "the adapter file has a tensor '" + given.name + "' that no target asks for",
                     "Use the targets that the adapter was trained with.");
     }
   }
   for (const store::TensorView& ours : value_pin_.tensors()) {
-    std::memcpy(value_pin_.writable_f32(ours.name, ours.shape), values.f32(ours.name, ours.shape), ours.bytes);
+    std::memcpy(value_pin_.writable_f32(ours.name, ours.shape), values.f32(ours.name, ours.shape),
+                ours.bytes);
   }
 }
 

@@ -32,7 +32,8 @@ void block_backward(const nn::Pass& pass, const Block& block, const BlockActivat
                         below(Stage::kDown, gradients.inner));
   if (lowest >= Stage::kDown) return;
   nn::mlp_activation_backward(pass, block.activation, rows, saved.up, gradients.inner, gradients.wide);
-  nn::linear_backward(pass, block.up, rows, saved.mlp_normed, gradients.wide, below(Stage::kUp, gradients.narrow));
+  nn::linear_backward(pass, block.up, rows, saved.mlp_normed, gradients.wide,
+                      below(Stage::kUp, gradients.narrow));
   if (lowest >= Stage::kUp) return;
   nn::norm_backward(pass, block.mlp_norm, rows, gradients.narrow, saved.mid, saved.mlp_norm, 1, d_x);
   if (lowest >= Stage::kMlpNorm) return;
@@ -42,7 +43,8 @@ void block_backward(const nn::Pass& pass, const Block& block, const BlockActivat
   if (lowest >= Stage::kOut) return;
   nn::attention_backward(pass, block.attention, saved.qkv, saved.attended, saved.logsumexp, gradients.narrow,
                          gradients.wide);
-  nn::linear_backward(pass, block.qkv, rows, saved.attn_normed, gradients.wide, below(Stage::kQkv, gradients.narrow));
+  nn::linear_backward(pass, block.qkv, rows, saved.attn_normed, gradients.wide,
+                      below(Stage::kQkv, gradients.narrow));
   if (lowest >= Stage::kQkv) return;
   nn::norm_backward(pass, block.attn_norm, rows, gradients.narrow, saved.x, saved.attn_norm, 1, d_x);
 }

@@ -1,4 +1,5 @@
-// One transformer block: x + attention(norm(x)), then that + mlp(norm(that)) (pre-norm, as GPT-2 and all after it).
+// One transformer block: x + attention(norm(x)), then that + mlp(norm(that)) (pre-norm, as GPT-2 and all
+// after it).
 #pragma once
 
 #include "nn/attention.h"
@@ -22,10 +23,10 @@ struct Block {
   nn::Linear down;
 };
 
-// What forward leaves for backward. Where backward does not read a value, the pointer is to memory that all blocks share.
-// Without a backward pass x and mid are one buffer, the residual stream.
+// What forward leaves for backward. Where backward does not read a value, the pointer is to memory that all
+// blocks share. Without a backward pass x and mid are one buffer, the residual stream.
 struct BlockActivations {
-  float* x = nullptr;            // [N, C] the block's input
+  float* x = nullptr;  // [N, C] the block's input
   nn::NormSaved attn_norm;
   float* attn_normed = nullptr;  // [N, C] read by backward if qkv or its adapters are trained
   float* qkv = nullptr;          // [N, (H + 2 Hkv) D]
@@ -33,9 +34,9 @@ struct BlockActivations {
   float* logsumexp = nullptr;    // [B, H, T]
   float* mid = nullptr;          // [N, C] between attention and MLP
   nn::NormSaved mlp_norm;
-  float* mlp_normed = nullptr;   // [N, C] read by backward if up or its adapters are trained
-  float* up = nullptr;           // [N, F] or [N, 2F]
-  float* activated = nullptr;    // [N, F] read by backward if down or its adapters are trained
+  float* mlp_normed = nullptr;  // [N, C] read by backward if up or its adapters are trained
+  float* up = nullptr;          // [N, F] or [N, 2F]
+  float* activated = nullptr;   // [N, F] read by backward if down or its adapters are trained
 };
 
 // Gradients on their way down; shared by all blocks.
@@ -48,13 +49,13 @@ struct BlockGradients {
 // The parts of a block from the bottom up: what backward stops at.
 enum class Stage : uint8_t { kBelow, kAttnNorm, kQkv, kOut, kMlpNorm, kUp, kDown };
 
-// saved.x [N, C] -> y [N, C], which may be saved.x. With a cache (one sequence): the rows' keys and values are added to
-// it, and if it was not empty the one row attends to it.
+// saved.x [N, C] -> y [N, C], which may be saved.x. With a cache (one sequence): the rows' keys and values
+// are added to it, and if it was not empty the one row attends to it.
 void block_forward(const nn::Pass& pass, const Block& block, const BlockActivations& saved,
                    const nn::KeyValueCache* cache, float* y);
 
-// d_x [N, C]: the gradient of y comes in, that of x goes out. lowest: the lowest part with something trained in or below
-// it; nothing under it is computed, and d_x is then of no use.
+// d_x [N, C]: the gradient of y comes in, that of x goes out. lowest: the lowest part with something trained
+// in or below it; nothing under it is computed, and d_x is then of no use.
 void block_backward(const nn::Pass& pass, const Block& block, const BlockActivations& saved,
                     const BlockGradients& gradients, Stage lowest, float* d_x);
 

@@ -21,9 +21,10 @@ constexpr uint32_t kMaxHeadDim = 256;  // of the attention kernels
 
 void check_size(const char* field, uint64_t value, uint64_t limit) {
   if (value < 1 || value > limit) {
-    throw Failure("model.config-invalid",
-                  std::string(field) + " = " + std::to_string(value) + " is not in [1, " + std::to_string(limit) + "]",
-                  "Import the model again.");
+    throw Failure(
+        "model.config-invalid",
+        std::string(field) + " = " + std::to_string(value) + " is not in [1, " + std::to_string(limit) + "]",
+        "Import the model again.");
   }
 }
 
@@ -52,9 +53,9 @@ Sizes::Sizes(const v1::ModelConfig& config)
       hidden(config.hidden_size()),
       layers(config.num_layers()),
       positions(config.max_positions()),
-      norm(config.norm() == v1::NORM_LAYER           ? nn::NormKind::kLayer
+      norm(config.norm() == v1::NORM_LAYER          ? nn::NormKind::kLayer
            : config.norm() == v1::NORM_RMS_PLUS_ONE ? nn::NormKind::kRmsPlusOne
-                                                     : nn::NormKind::kRms),
+                                                    : nn::NormKind::kRms),
       norm_eps(config.norm_eps()) {
   attention.heads = config.num_heads();
   attention.kv_heads = config.num_kv_heads();
@@ -77,12 +78,13 @@ void check_config(const v1::ModelConfig& config) {
   check_size("max_positions", config.max_positions(), kMaxSize);
   check_size("num_heads * head_dim", uint64_t{config.num_heads()} * config.head_dim(), kMaxSize);
   if (config.num_heads() % config.num_kv_heads() != 0) {
-    throw Failure("model.config-invalid", "num_heads = " + std::to_string(config.num_heads()) +
-                                              " is not a multiple of num_kv_heads = " +
-                                              std::to_string(config.num_kv_heads()));
+    throw Failure("model.config-invalid",
+                  "num_heads = " + std::to_string(config.num_heads()) +
+                      " is not a multiple of num_kv_heads = " + std::to_string(config.num_kv_heads()));
   }
   if (!(config.norm_eps() > 0 && config.norm_eps() < 1)) {
-    throw Failure("model.config-invalid", "norm_eps = " + std::to_string(config.norm_eps()) + " is not in (0, 1)");
+    throw Failure("model.config-invalid",
+                  "norm_eps = " + std::to_string(config.norm_eps()) + " is not in (0, 1)");
   }
   switch (config.norm()) {
     case v1::NORM_LAYER:
@@ -96,8 +98,8 @@ void check_config(const v1::ModelConfig& config) {
     unsupported("activation", std::to_string(static_cast<int>(config.activation())));
   }
   if (config.position() != v1::POSITION_LEARNED) {
-    unsupported("position", config.position() == v1::POSITION_ROPE ? "POSITION_ROPE"
-                                                                   : std::to_string(static_cast<int>(config.position())));
+    const bool rope = config.position() == v1::POSITION_ROPE;
+    unsupported("position", rope ? "POSITION_ROPE" : std::to_string(static_cast<int>(config.position())));
   }
 }
 

@@ -29,13 +29,15 @@ void check_options(const v1::ModelConfig& config, const ModelOptions& options) {
                   "Choose the linear layers of the model: see `mft model inspect`.");
   }
   if (options.method == Method::kFull && !options.adapters.empty()) {
-    throw Failure("model.adapter-invalid", "full fine-tuning takes no LoRA targets", "Use one of the two methods.");
+    throw Failure("model.adapter-invalid", "full fine-tuning takes no LoRA targets",
+                  "Use one of the two methods.");
   }
   if (options.max_rows < 1 || options.max_length < 1 || options.max_length > config.max_positions() ||
       uint64_t{options.max_rows} * options.max_length > (1u << 24)) {
     throw Failure("model.batch-size",
                   std::to_string(options.max_rows) + " rows of " + std::to_string(options.max_length) +
-                      " tokens: the model takes up to " + std::to_string(config.max_positions()) + " tokens a row",
+                      " tokens: the model takes up to " + std::to_string(config.max_positions()) +
+                      " tokens a row",
                   "Use a shorter sequence or a smaller batch.");
   }
 }
@@ -93,7 +95,8 @@ void Decoder::make_parameters() {
 uint64_t Decoder::parameter_count() const {
   uint64_t count = 0;
   for (size_t i = 0; i < segments_.count(); ++i) {
-    for (const v1::Tensor& tensor : segments_.description(i).tensors()) count += store::tensor_elements(tensor);
+    for (const v1::Tensor& tensor : segments_.description(i).tensors())
+      count += store::tensor_elements(tensor);
   }
   return count;
 }
@@ -134,7 +137,8 @@ void Decoder::check_tokens(std::span<const int32_t> tokens) const {
 }
 
 void Decoder::check_batch(const Batch& batch) const {
-  if (batch.rows < 1 || batch.length < 1 || batch.rows > options_.max_rows || batch.length > options_.max_length) {
+  if (batch.rows < 1 || batch.length < 1 || batch.rows > options_.max_rows ||
+      batch.length > options_.max_length) {
     throw Failure("model.batch-size", "a batch of " + std::to_string(batch.rows) + " x " +
                                           std::to_string(batch.length) + " tokens was not planned for");
   }
@@ -181,7 +185,8 @@ void Decoder::walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* ge
     if (generation != nullptr) {
       const i64 width = sizes_.attention.kv_width();
       cache.ld = 2 * width;
-      cache.keys = reinterpret_cast<float*>(generation->cache.data()) + layer * generation->max_length * cache.ld;
+      cache.keys =
+          reinterpret_cast<float*>(generation->cache.data()) + layer * generation->max_length * cache.ld;
       cache.values = cache.keys + width;
       cache.length = generation->length;
     }
@@ -204,7 +209,8 @@ Decoder::PinnedHead Decoder::pin_head() {
 void Decoder::final_forward(nn::Pass& pass, i64 first, i64 rows) {
   const store::Pin values = segments_.pin(segments_.count() - 1);
   nn::norm_forward(pass, bind_norm(config_, "final_norm", {values}), rows,
-                   activations_.final_x + first * sizes_.hidden, activations_.hidden, activations_.final_norm);
+                   activations_.final_x + first * sizes_.hidden, activations_.hidden,
+                   activations_.final_norm);
 }
 
 void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
@@ -212,10 +218,9 @@ void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
   {
     const store::Pin values = segments_.pin(last);
     const store::Pin gradients = pin_gradients(last);
-    const nn::Norm norm =
-        bind_norm(config_, "final_norm", {values, trained_base() ? &gradients : nullptr});
-    nn::norm_backward(pass, norm, pass.rows(), activations_.d_x, activations_.final_x, activations_.final_norm, 0,
-                      activations_.d_x);
+    const nn::Norm norm = bind_norm(config_, "final_norm", {values, trained_base() ? &gradients : nullptr});
+    nn::norm_backward(pass, norm, pass.rows(), activations_.d_x, activations_.final_x,
+                      activations_.final_norm, 0, activations_.d_x);
   }
   const uint32_t lowest = first_saved_block(options_, adapters_, config_.num_layers());
   static constexpr Stage kStages[kModules] = {Stage::kQkv, Stage::kOut, Stage::kUp, Stage::kDown};
@@ -228,7 +233,8 @@ void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
     const bool bottom = !trained_base() && layer == lowest;
     pass.layer = layer + 1;
     block_backward(pass, block, activations_.blocks[layer], activations_.gradients,
-                   bottom ? kStages[static_cast<int>(adapters_.lowest_module())] : Stage::kBelow, activations_.d_x);
+                   bottom ? kStages[static_cast<int>(adapters_.lowest_module())] : Stage::kBelow,
+                   activations_.d_x);
   }
   if (!trained_base()) return;
   const store::Pin values = segments_.pin(0);
@@ -243,7 +249,8 @@ void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
 }
 
 LossSum Decoder::forward_backward(const Batch& batch, float grad_scale, float dropout, const StepKey& key) {
-  if (options_.method == Method::kFrozen) throw Failure("model.frozen", "the model was opened without training");
+  if (options_.method == Method::kFrozen)
+    throw Failure("model.frozen", "the model was opened without training");
   check_batch(batch);
   nn::Pass pass = begin_pass(batch.rows, batch.length, 0);
   pass.dropout = dropout;

@@ -19,7 +19,8 @@ namespace mft::models {
 
 class Decoder final : public Model {
  public:
-  Decoder(const v1::ModelConfig& config, store::Segments& segments, const ModelOptions& options, ThreadPool& pool);
+  Decoder(const v1::ModelConfig& config, store::Segments& segments, const ModelOptions& options,
+          ThreadPool& pool);
 
   const v1::ModelConfig& config() const override { return config_; }
   uint64_t parameter_count() const override;

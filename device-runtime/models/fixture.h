@@ -1,5 +1,5 @@
-// Reads the numeric fixtures that scripts/oracle/*.py write; the format is described in scripts/oracle/fixture.py.
-// Tests only: the files are ours, so a malformed one is just an error.
+// Reads the numeric fixtures that scripts/oracle/*.py write; the format is described in
+// scripts/oracle/fixture.py. Tests only: the files are ours, so a malformed one is just an error.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ namespace mft::models {
 
 struct FixtureTensor {
   std::vector<uint64_t> shape;
-  std::vector<float> floats;    // kind f32
-  std::vector<int32_t> ints;    // kind i32
-  std::string text;             // kind text
+  std::vector<float> floats;  // kind f32
+  std::vector<int32_t> ints;  // kind i32
+  std::string text;           // kind text
 };
 
 class Fixture {

@@ -24,7 +24,8 @@ void Decoder::begin_generation(uint32_t max_length) {
 
 std::span<const float> Decoder::prefill(std::span<const int32_t> tokens) {
   if (generation_ == nullptr || generation_->length != 0 || tokens.empty()) {
-    throw Failure("generate.order", "prefill takes a prompt of at least one token, once after begin_generation");
+    throw Failure("generate.order",
+                  "prefill takes a prompt of at least one token, once after begin_generation");
   }
   if (tokens.size() > generation_->max_length) {
     throw Failure("generate.context-full", "the prompt is longer than the sequence that was planned",

@@ -1,5 +1,6 @@
-// The gradient of the whole model against finite differences of its loss, with every dropout on (its masks are a function
-// of the step, so they stand still), and what LoRA's gradient must be, given that of full fine-tuning.
+// The gradient of the whole model against finite differences of its loss, with every dropout on (its masks
+// are a function of the step, so they stand still), and what LoRA's gradient must be, given that of full
+// fine-tuning.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,13 +15,16 @@ constexpr StepKey kKey{.seed = 77, .step = 3, .micro_batch = 1};
 // Along a random direction d of unit length: (L(x + h d) - L(x - h d)) / 2h against gradient . d.
 void expect_slopes(const FixtureModel& fixture, Model& model, float dropout) {
   const Batch batch = fixture.batch();
-  const auto loss = [&] { return model.forward_backward(batch, 0, dropout, kKey).sum; };  // scale 0: no gradients
+  const auto loss = [&] {
+    return model.forward_backward(batch, 0, dropout, kKey).sum;
+  };  // scale 0: no gradients
   model.zero_grad();
   model.forward_backward(batch, 1, dropout, kKey);
   model.finish_gradients();
 
   for (uint64_t direction = 0; direction < 4; ++direction) {
-    // One tensor kind at a time is moved in directions 1..3, so that a small gradient does not drown in the others.
+    // One tensor kind at a time is moved in directions 1..3, so that a small gradient does not drown in the
+    // others.
     std::vector<std::vector<float>> steps;
     double length = 0;
     uint64_t index = 0;
@@ -32,7 +36,8 @@ void expect_slopes(const FixtureModel& fixture, Model& model, float dropout) {
     const double h = 4e-3 / std::sqrt(length);
     double slope = 0;
     for (size_t p = 0; p < steps.size(); ++p) {
-      for (size_t i = 0; i < steps[p].size(); ++i) slope += double{steps[p][i]} * model.parameters()[p].grad[i];
+      for (size_t i = 0; i < steps[p].size(); ++i)
+        slope += double{steps[p][i]} * model.parameters()[p].grad[i];
     }
     const auto move = [&](double by) {
       for (size_t p = 0; p < steps.size(); ++p) {
@@ -47,7 +52,8 @@ void expect_slopes(const FixtureModel& fixture, Model& model, float dropout) {
     const double down = loss();
     move(h);
     const double measured = (up - down) / (2 * h);
-    EXPECT_NEAR(slope, measured, 2e-3 * std::abs(measured) + 8e-4 * std::sqrt(length)) << "direction " << direction;
+    EXPECT_NEAR(slope, measured, 2e-3 * std::abs(measured) + 8e-4 * std::sqrt(length))
+        << "direction " << direction;
     EXPECT_GT(std::abs(slope), 2e-2 * std::sqrt(length)) << "direction " << direction << " tells nothing";
   }
 }
@@ -102,11 +108,13 @@ TEST(Gradient, LoraIsWhatFullFineTuningImplies) {
   const std::span<const Parameter> adapters = lora.model->parameters();
   for (size_t i = 0; i < adapters.size(); i += 2) {
     const Parameter &a = adapters[i], &b = adapters[i + 1];
-    const Parameter& w = parameter(*full.model, a.name.substr(0, a.name.size() - std::string(".lora_A").size()));
+    const Parameter& w =
+        parameter(*full.model, a.name.substr(0, a.name.size() - std::string(".lora_A").size()));
     const size_t rank = a.shape[0], in = a.shape[1], out = b.shape[0];
     for (size_t o = 0; o < out; ++o) {
       for (size_t k = 0; k < in; ++k) {
-        for (size_t r = 0; r < rank; ++r) w.value[o * in + k] += scale * b.value[o * rank + r] * a.value[r * in + k];
+        for (size_t r = 0; r < rank; ++r)
+          w.value[o * in + k] += scale * b.value[o * rank + r] * a.value[r * in + k];
       }
     }
   }
@@ -114,13 +122,15 @@ TEST(Gradient, LoraIsWhatFullFineTuningImplies) {
   EXPECT_NEAR(lora.model->forward_backward(fixture.batch(), 1, 0, {}).sum, merged, 1e-4 * merged);
   for (size_t i = 0; i < adapters.size(); i += 2) {
     const Parameter &a = adapters[i], &b = adapters[i + 1];
-    const Parameter& w = parameter(*full.model, a.name.substr(0, a.name.size() - std::string(".lora_A").size()));
+    const Parameter& w =
+        parameter(*full.model, a.name.substr(0, a.name.size() - std::string(".lora_A").size()));
     const size_t rank = a.shape[0], in = a.shape[1], out = b.shape[0];
     double error_a = 0, norm_a = 0, error_b = 0, norm_b = 0;
     for (size_t r = 0; r < rank; ++r) {
       for (size_t k = 0; k < in; ++k) {
         double expected = 0;
-        for (size_t o = 0; o < out; ++o) expected += double{scale} * b.value[o * rank + r] * w.grad[o * in + k];
+        for (size_t o = 0; o < out; ++o)
+          expected += double{scale} * b.value[o * rank + r] * w.grad[o * in + k];
         error_a += std::pow(expected - a.grad[r * in + k], 2);
         norm_a += expected * expected;
       }

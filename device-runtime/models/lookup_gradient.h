@@ -1,6 +1,6 @@
-// The gradient of a tied embedding's lookups, kept apart from its head's and added once a step: the order of additions is
-// then the same whether the walk takes micro-batch after micro-batch or layer after layer.
-// As large as the table in addresses, but only the rows that a step's tokens touch ever become memory.
+// The gradient of a tied embedding's lookups, kept apart from its head's and added once a step: the order of
+// additions is then the same whether the walk takes micro-batch after micro-batch or layer after layer. As
+// large as the table in addresses, but only the rows that a step's tokens touch ever become memory.
 #pragma once
 
 #include <cstdint>

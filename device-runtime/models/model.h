@@ -1,7 +1,7 @@
-// One decoder for every family: a v1::ModelConfig and segments with canonical tensor names in, losses and gradients
-// out. The trainer owns the loop; the model owns activations, gradients and (LoRA) the adapter's values.
-// Legend: B rows of a micro-batch, T tokens a row, C hidden, V vocabulary, L layers, H heads, D head size, F MLP.
-// What this file does not do: optimizer, schedule, data, sharding budgets, sampling.
+// One decoder for every family: a v1::ModelConfig and segments with canonical tensor names in, losses and
+// gradients out. The trainer owns the loop; the model owns activations, gradients and (LoRA) the adapter's
+// values. Legend: B rows of a micro-batch, T tokens a row, C hidden, V vocabulary, L layers, H heads, D head
+// size, F MLP. What this file does not do: optimizer, schedule, data, sharding budgets, sampling.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,9 @@ namespace mft::models {
 
 inline constexpr int32_t kNoLabel = -100;  // a target that is not learned and not counted
 
-// One micro-batch. tokens and targets are row-major [rows, length]; targets are already shifted by one. length may be
-// any number up to max_length; every row is attended from its first token (causal), so pad at the end, with kNoLabel.
+// One micro-batch. tokens and targets are row-major [rows, length]; targets are already shifted by one.
+// length may be any number up to max_length; every row is attended from its first token (causal), so pad at
+// the end, with kNoLabel.
 struct Batch {
   uint32_t rows = 0;
   uint32_t length = 0;
@@ -31,7 +32,8 @@ struct Batch {
   const int32_t* targets = nullptr;
 };
 
-// Where in the run a pass stands: dropout draws its bits from this and from (layer, site, element), from nothing else.
+// Where in the run a pass stands: dropout draws its bits from this and from (layer, site, element), from
+// nothing else.
 struct StepKey {
   uint64_t seed = 0;
   uint32_t step = 0;
@@ -44,8 +46,8 @@ struct LossSum {
   uint64_t labels = 0;
 };
 
-// A trainable tensor. The order of Model::parameters() is fixed by configuration: walking order of the segments (Full-FT)
-// or of the LoRA targets, A before B. Pointers are valid while the model lives.
+// A trainable tensor. The order of Model::parameters() is fixed by configuration: walking order of the
+// segments (Full-FT) or of the LoRA targets, A before B. Pointers are valid while the model lives.
 struct Parameter {
   std::string name;     // Full-FT: canonical; LoRA: see adapter_name()
   std::string segment;  // "embedding", "block.3", "final"; "adapter" for LoRA
@@ -73,28 +75,29 @@ struct ModelOptions {
 
 // Bytes the model will hold, known before anything is allocated.
 struct MemoryPlan {
-  uint64_t weights = 0;      // the segments: mapped (clean, droppable pages) or private
-  uint64_t adapter = 0;      // adapter values
+  uint64_t weights = 0;  // the segments: mapped (clean, droppable pages) or private
+  uint64_t adapter = 0;  // adapter values
   uint64_t gradients = 0;
-  uint64_t optimizer = 0;    // two moments a trainable element; held by train/optimizer
-  uint64_t activations = 0;  // saved by the forward pass for the backward pass
-  uint64_t workspace = 0;    // shared by all layers
+  uint64_t optimizer = 0;                       // two moments a trainable element; held by train/optimizer
+  uint64_t activations = 0;                     // saved by the forward pass for the backward pass
+  uint64_t workspace = 0;                       // shared by all layers
   uint64_t private_bytes(Method method) const;  // all but mapped weights
 };
 MemoryPlan plan_memory(const v1::ModelConfig& config, const ModelOptions& options, unsigned threads);
 
-// Name of an adapter's tensors is adapter_name(target) + ".lora_A" [r, in] and ".lora_B" [rows, r]. It is the weight's
-// canonical name, with "[begin:end]" behind it when the adapter covers only some of its rows.
+// Name of an adapter's tensors is adapter_name(target) + ".lora_A" [r, in] and ".lora_B" [rows, r]. It is the
+// weight's canonical name, with "[begin:end]" behind it when the adapter covers only some of its rows.
 std::string adapter_name(const v1::LoraTarget& target, uint64_t weight_rows);
 
-// Checks that this build can run the configuration. Failure model.config-unsupported or model.config-invalid names the
-// field and its value.
+// Checks that this build can run the configuration. Failure model.config-unsupported or model.config-invalid
+// names the field and its value.
 void check_config(const v1::ModelConfig& config);
 
 class Model {
  public:
-  // segments and pool outlive the model. Checks the configuration, every tensor the decoder needs, and every adapter.
-  // Failure model.config-*, model.tensor-*, model.adapter-invalid, store.read-only (kFull on mapped segments).
+  // segments and pool outlive the model. Checks the configuration, every tensor the decoder needs, and every
+  // adapter. Failure model.config-*, model.tensor-*, model.adapter-invalid, store.read-only (kFull on mapped
+  // segments).
   static std::unique_ptr<Model> open(const v1::ModelConfig& config, store::Segments& segments,
                                      const ModelOptions& options, ThreadPool& pool);
   virtual ~Model() = default;
@@ -107,18 +110,19 @@ class Model {
   virtual std::span<const Parameter> parameters() const = 0;
   virtual void zero_grad() = 0;
 
-  // After the last micro-batch of a step, before the gradients are read (train::AdamW::step does it): adds what was
-  // accumulated apart, namely a tied embedding's lookups to its head. Calling it twice adds nothing.
+  // After the last micro-batch of a step, before the gradients are read (train::AdamW::step does it): adds
+  // what was accumulated apart, namely a tied embedding's lookups to its head. Calling it twice adds nothing.
   virtual void finish_gradients() = 0;
 
-  // Sets adapter values from a segment that has exactly the adapter's tensors (LoraConfig.init_segment, a checkpoint).
-  // Failure model.tensor-missing, model.tensor-shape, model.tensor-unknown.
+  // Sets adapter values from a segment that has exactly the adapter's tensors (LoraConfig.init_segment, a
+  // checkpoint). Failure model.tensor-missing, model.tensor-shape, model.tensor-unknown.
   virtual void load_adapter(const store::Pin& values) = 0;
 
-  // Adds the gradient of grad_scale * (summed loss) to parameters().grad. grad_scale is 1 / labels of the whole optimizer
-  // step. dropout: GPT-2's embedding, attention and residual dropout, in [0, 1).
-  // Failure data.token-range for a token or target outside the vocabulary.
-  virtual LossSum forward_backward(const Batch& batch, float grad_scale, float dropout, const StepKey& key) = 0;
+  // Adds the gradient of grad_scale * (summed loss) to parameters().grad. grad_scale is 1 / labels of the
+  // whole optimizer step. dropout: GPT-2's embedding, attention and residual dropout, in [0, 1). Failure
+  // data.token-range for a token or target outside the vocabulary.
+  virtual LossSum forward_backward(const Batch& batch, float grad_scale, float dropout,
+                                   const StepKey& key) = 0;
 
   // Loss only: no dropout, no gradients.
   virtual LossSum evaluate(const Batch& batch) = 0;
@@ -126,9 +130,10 @@ class Model {
   // Logits [rows, length, V] of a batch; for tests and tools (training never makes them).
   virtual void logits(const Batch& batch, float* out) = 0;
 
-  // Generation, one sequence at a time, with a key-value cache. begin_generation sets how long it may become (at most
-  // max_positions) and forgets the last one. prefill takes the prompt, next one more token; both return the logits [V] of
-  // the last position, valid until the next call. Failure generate.context-full beyond max_length.
+  // Generation, one sequence at a time, with a key-value cache. begin_generation sets how long it may become
+  // (at most max_positions) and forgets the last one. prefill takes the prompt, next one more token; both
+  // return the logits [V] of the last position, valid until the next call. Failure generate.context-full
+  // beyond max_length.
   virtual void begin_generation(uint32_t max_length) = 0;
   virtual std::span<const float> prefill(std::span<const int32_t> tokens) = 0;
   virtual std::span<const float> next(int32_t token) = 0;

@@ -69,7 +69,9 @@ TEST(Model, SmallerBatchesFitIntoThePlan) {
     rows += opened.model->evaluate({1, fixture.length, tokens.data() + at, targets.data() + at}).sum;
   }
   EXPECT_NEAR(rows, opened.model->evaluate(fixture.batch()).sum, 1e-4);
-  EXPECT_EQ(code_of([&] { opened.model->evaluate({fixture.rows + 1, 1, tokens.data(), targets.data()}); }),
+  EXPECT_EQ(code_of([&] {
+              opened.model->evaluate({fixture.rows + 1, 1, tokens.data(), targets.data()});
+            }),
             "model.batch-size");
 }
 
@@ -77,8 +79,8 @@ TEST(Model, RowsWithoutLabelsCostNothingAndChangeNothing) {
   const FixtureModel fixture("heads3");
   const auto opened = fixture.open(Method::kFull);
   const std::vector<int32_t> none(fixture.rows * fixture.length, kNoLabel);
-  const LossSum loss =
-      opened.model->forward_backward({fixture.rows, fixture.length, fixture.batch().tokens, none.data()}, 1, 0, {});
+  const LossSum loss = opened.model->forward_backward(
+      {fixture.rows, fixture.length, fixture.batch().tokens, none.data()}, 1, 0, {});
   EXPECT_EQ(loss.labels, 0u);
   EXPECT_EQ(loss.sum, 0);
   opened.model->finish_gradients();
@@ -124,8 +126,8 @@ TEST(Model, RefusesConfigurationsItCannotRun) {
 class BrokenPack : public testing::Test {
  protected:
   // Opens a pack in which value_of, files and options were changed.
-  std::string open_code(const v1::ModelConfig& config, const v1::ModelConfig& written, const ModelOptions& options,
-                        store::Residency residency = store::Residency::kMapped,
+  std::string open_code(const v1::ModelConfig& config, const v1::ModelConfig& written,
+                        const ModelOptions& options, store::Residency residency = store::Residency::kMapped,
                         const std::function<void(std::vector<store::SegmentFile>&)>& change = {}) {
     const TestFolder folder;
     std::vector<store::SegmentFile> files = write_pack(folder.path(), written, zeros);
@@ -250,7 +252,8 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
   }
   ModelOptions frozen;
   frozen.max_length = 8;
-  EXPECT_NEAR(Model::open(config, *merged, frozen, pool)->evaluate(batch).sum, model->evaluate(batch).sum, 1e-4);
+  EXPECT_NEAR(Model::open(config, *merged, frozen, pool)->evaluate(batch).sum, model->evaluate(batch).sum,
+              1e-4);
   // Nothing below the lowest adapter is trained, and its gradient is still right: B's are what the loss says.
   model->zero_grad();
   model->forward_backward(batch, 1, 0, {});
@@ -266,7 +269,8 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
   }
 }
 
-// Two adapters behind one dropout mask, where a block below saves nothing: each value's gradient is the loss's slope.
+// Two adapters behind one dropout mask, where a block below saves nothing: each value's gradient is the
+// loss's slope.
 TEST(Model, AdaptersOnRowsWithDropout) {
   const v1::ModelConfig config = small_config();
   const TestFolder folder;
@@ -288,7 +292,8 @@ TEST(Model, AdaptersOnRowsWithDropout) {
   const auto model = Model::open(config, *segments, options, pool);
   const int32_t tokens[8] = {3, 1, 4, 1, 5, 9, 2, 6};
   const Batch batch{1, 8, tokens, tokens};
-  for (const Parameter& p : model->parameters()) std::copy_n(noise(9, p.elements, 0.7f).data(), p.elements, p.value);
+  for (const Parameter& p : model->parameters())
+    std::copy_n(noise(9, p.elements, 0.7f).data(), p.elements, p.value);
   const auto loss = [&] { return model->forward_backward(batch, 0, 0.1f, {1, 2, 3}).sum; };
   model->forward_backward(batch, 1, 0.1f, {1, 2, 3});
   for (const Parameter& p : model->parameters()) {

@@ -35,7 +35,9 @@ void expect_gradients(const FixtureModel& fixture, Model& model, const std::stri
   const auto expected = fixture.fixture.below(prefix + "/grad/");
   ASSERT_EQ(expected.size(), model.parameters().size());
   double all = 0;
-  for (const auto& [name, tensor] : expected) all = std::hypot(all, norm_of(tensor.floats.data(), tensor.floats.size()));
+  for (const auto& [name, tensor] : expected) {
+    all = std::hypot(all, norm_of(tensor.floats.data(), tensor.floats.size()));
+  }
   for (const Parameter& parameter : model.parameters()) {
     const auto found = expected.find(parameter.name);
     ASSERT_NE(found, expected.end()) << parameter.name;

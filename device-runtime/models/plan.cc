@@ -12,7 +12,7 @@ namespace {
 struct Shared {
   float* stream = nullptr;  // [N, C]
   nn::NormSaved norm;
-  float* normed = nullptr;     // [N, C]
+  float* normed = nullptr;  // [N, C]
   float* qkv = nullptr;
   float* attended = nullptr;
   float* logsumexp = nullptr;
@@ -117,7 +117,8 @@ class Planner {
   Shared shared_;
 };
 
-uint64_t gradient_bytes(const v1::ModelConfig& config, const ModelOptions& options, const Adapters& adapters) {
+uint64_t gradient_bytes(const v1::ModelConfig& config, const ModelOptions& options,
+                        const Adapters& adapters) {
   if (options.method == Method::kFrozen) return 0;
   if (options.method == Method::kLora) return adapters.layout().bytes();
   uint64_t bytes = 0;

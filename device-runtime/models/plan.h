@@ -1,5 +1,5 @@
-// The memory of a pass, planned: the same functions run over a measuring arena before the first step and over the real
-// one after it.
+// The memory of a pass, planned: the same functions run over a measuring arena before the first step and over
+// the real one after it.
 #pragma once
 
 #include <vector>
@@ -16,11 +16,11 @@ struct Activations {
   std::vector<BlockActivations> blocks;  // [L]
   float* final_x = nullptr;              // [N, C] the last block's output
   nn::NormSaved final_norm;
-  float* hidden = nullptr;               // [N, C] the head's input; shares memory with gradients.narrow
+  float* hidden = nullptr;  // [N, C] the head's input; shares memory with gradients.narrow
   BlockGradients gradients;
-  float* d_x = nullptr;                  // [N, C] gradient of the residual stream
-  int32_t* positions = nullptr;          // [N]
-  nn::Scratch scratch;                   // all but .kernel
+  float* d_x = nullptr;          // [N, C] gradient of the residual stream
+  int32_t* positions = nullptr;  // [N]
+  nn::Scratch scratch;           // all but .kernel
 };
 
 // Blocks below the first trained one, and all blocks of a frozen model, save nothing and share their buffers.

@@ -1,5 +1,6 @@
-// Configurations that no fixture covers yet (RMS norms, grouped queries, gated MLPs, an untied head, no biases, heads that
-// do not add up to the hidden size): logits against a plain forward pass in double, gradients against finite differences.
+// Configurations that no fixture covers yet (RMS norms, grouped queries, gated MLPs, an untied head, no
+// biases, heads that do not add up to the hidden size): logits against a plain forward pass in double,
+// gradients against finite differences.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -107,7 +108,8 @@ class PlainDecoder {
     const size_t F = config_.intermediate_size();
     for (const auto& row : up) {
       std::vector<double>& out = y.emplace_back();
-      for (size_t f = 0; f < F; ++f) out.push_back(activation(row[f]) * (config_.gated_mlp() ? row[F + f] : 1));
+      for (size_t f = 0; f < F; ++f)
+        out.push_back(activation(row[f]) * (config_.gated_mlp() ? row[F + f] : 1));
     }
     return y;
   }
@@ -193,7 +195,9 @@ TEST(Reference, GradientsOfEveryKindOfConfiguration) {
       open(config, method, pool, &opened);
       Model& model = *opened.model;
       if (method == Method::kLora) {
-        for (const Parameter& p : model.parameters()) std::copy_n(noise(3, p.elements, 0.3f).data(), p.elements, p.value);
+        for (const Parameter& p : model.parameters()) {
+          std::copy_n(noise(3, p.elements, 0.3f).data(), p.elements, p.value);
+        }
       }
       model.forward_backward(kBatch, 1, 0, {});
       model.finish_gradients();

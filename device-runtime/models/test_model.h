@@ -1,5 +1,5 @@
-// A fixture's model (test/fixtures/gpt2/*.bin, by scripts/oracle/gpt2.py) as a pack in a folder of the test's own, opened.
-// Tests only.
+// A fixture's model (test/fixtures/gpt2/*.bin, by scripts/oracle/gpt2.py) as a pack in a folder of the test's
+// own, opened. Tests only.
 #pragma once
 
 #include <array>
@@ -51,7 +51,8 @@ std::vector<store::SegmentFile> write_pack(const std::string& folder, const v1::
     values.reserve(static_cast<size_t>(expected.tensors_size()));
     for (const v1::Tensor& tensor : expected.tensors()) {
       values.push_back(value_of(tensor));
-      tensors.push_back({tensor.name(), {tensor.shape().begin(), tensor.shape().end()}, values.back().data()});
+      tensors.push_back(
+          {tensor.name(), {tensor.shape().begin(), tensor.shape().end()}, values.back().data()});
     }
     const std::string path = folder + "/" + expected.name() + ".seg";
     files.push_back({store::write_segment(path, expected.name(), tensors), path});
@@ -70,8 +71,9 @@ inline std::vector<float> noise(uint64_t seed, uint64_t count, float width, floa
   return values;
 }
 
-inline std::vector<v1::LoraTarget> lora_targets(const v1::ModelConfig& config, const std::vector<Module>& modules,
-                                                uint32_t rank, float alpha) {
+inline std::vector<v1::LoraTarget> lora_targets(const v1::ModelConfig& config,
+                                                const std::vector<Module>& modules, uint32_t rank,
+                                                float alpha) {
   std::vector<v1::LoraTarget> targets;
   for (uint32_t layer = 0; layer < config.num_layers(); ++layer) {
     for (const Module module : modules) {
@@ -99,11 +101,14 @@ class FixtureModel {
                         [&](const v1::Tensor& tensor) { return fixture["weight/" + tensor.name()].floats; });
   }
 
-  Batch batch() const { return {rows, length, fixture["tokens"].ints.data(), fixture["targets"].ints.data()}; }
+  Batch batch() const {
+    return {rows, length, fixture["tokens"].ints.data(), fixture["targets"].ints.data()};
+  }
   // Micro-batch `index` of the training data.
   Batch training_batch(uint32_t index) const {
     const size_t at = size_t{index} * rows * length;
-    return {rows, length, fixture["train/tokens"].ints.data() + at, fixture["train/targets"].ints.data() + at};
+    return {rows, length, fixture["train/tokens"].ints.data() + at,
+            fixture["train/targets"].ints.data() + at};
   }
   static uint64_t labels(const Batch& batch) {
     uint64_t labels = 0;
@@ -153,8 +158,8 @@ class FixtureModel {
     std::vector<store::NamedTensor> tensors;
     for (const auto& [name, tensor] : values) tensors.push_back({name, tensor.shape, tensor.floats.data()});
     const std::string path = folder_ / ("adapter_" + lora + ".seg");
-    const auto segments =
-        store::Segments::open({{store::write_segment(path, "adapter", tensors), path}}, store::Residency::kMapped);
+    const auto segments = store::Segments::open({{store::write_segment(path, "adapter", tensors), path}},
+                                                store::Residency::kMapped);
     model.load_adapter(segments->pin(0));
   }
 

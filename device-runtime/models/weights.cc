@@ -8,9 +8,10 @@ namespace mft::models {
 namespace {
 
 [[noreturn]] void fail_dtype(const store::TensorView& tensor, const char* expected) {
-  throw Failure("model.dtype-unsupported",
-                "tensor '" + tensor.name + "' is stored as " + v1::DType_Name(tensor.dtype) + ", expected " + expected,
-                "Import the model again with 32-bit weights.");
+  throw Failure(
+      "model.dtype-unsupported",
+      "tensor '" + tensor.name + "' is stored as " + v1::DType_Name(tensor.dtype) + ", expected " + expected,
+      "Import the model again with 32-bit weights.");
 }
 
 kernels::DType kernel_dtype(const store::TensorView& tensor) {
@@ -81,7 +82,8 @@ nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, const
   return norm;
 }
 
-Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors, const Adapters& adapters) {
+Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors,
+                 const Adapters& adapters) {
   const Sizes sizes(config);
   Block block;
   block.attn_norm = bind_norm(config, block_tensor(layer, "attn_norm"), tensors);
@@ -148,8 +150,8 @@ void check_segments(const v1::ModelConfig& config, store::Segments& segments, bo
   }
   if (segments.count() > expected.size()) {
     throw Failure("model.segment-unknown",
-                  "the model has " + std::to_string(segments.count()) + " segments, its configuration asks for " +
-                      std::to_string(expected.size()),
+                  "the model has " + std::to_string(segments.count()) +
+                      " segments, its configuration asks for " + std::to_string(expected.size()),
                   "The model pack does not fit its configuration: import the model again.");
   }
 }

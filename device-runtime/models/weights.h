@@ -1,4 +1,5 @@
-// From pinned segments to layers: every tensor is found by its canonical name and checked against the expected shape.
+// From pinned segments to layers: every tensor is found by its canonical name and checked against the
+// expected shape.
 #pragma once
 
 #include "models/adapters.h"
@@ -20,15 +21,17 @@ struct Tensors {
   float* gradient(const std::string& name, std::initializer_list<i64> shape) const;  // nullptr when frozen
 };
 
-Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors, const Adapters& adapters);
+Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors,
+                 const Adapters& adapters);
 // d_tokens is the segment's own gradient; the decoder replaces it when the embedding is tied.
 nn::Embedding bind_embedding(const v1::ModelConfig& config, const Tensors& tensors);
 nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors);
 // name: "embed.tokens" of the embedding segment when tied, else "lm_head.weight" of the final one.
 nn::Head bind_head(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors);
 
-// Walks all segments: names, order, shapes and types as the configuration asks, nothing missing, nothing more.
-// all_f32: also matrices must be F32 (Full-FT). Failure model.segment-missing, model.tensor-*, model.dtype-unsupported.
+// Walks all segments: names, order, shapes and types as the configuration asks, nothing missing, nothing
+// more. all_f32: also matrices must be F32 (Full-FT). Failure model.segment-missing, model.tensor-*,
+// model.dtype-unsupported.
 void check_segments(const v1::ModelConfig& config, store::Segments& segments, bool all_f32);
 
 }  // namespace mft::models

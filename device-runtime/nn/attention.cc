@@ -19,16 +19,18 @@ kernels::AttentionShape shape_of(const Attention& attention, i64 batch, i64 time
 
 }  // namespace
 
-void attention_forward(const Pass& pass, const Attention& attention, const float* qkv, float* out, float* logsumexp) {
-  kernels::attention_forward(pass.pool, shape_of(attention, pass.batch, pass.time), qkv, attention.qkv_width(), out,
-                             attention.width(), logsumexp, pass.site(Site::kAttention, pass.dropout),
-                             pass.scratch.kernel);
+void attention_forward(const Pass& pass, const Attention& attention, const float* qkv, float* out,
+                       float* logsumexp) {
+  kernels::attention_forward(pass.pool, shape_of(attention, pass.batch, pass.time), qkv,
+                             attention.qkv_width(), out, attention.width(), logsumexp,
+                             pass.site(Site::kAttention, pass.dropout), pass.scratch.kernel);
 }
 
 void attention_backward(const Pass& pass, const Attention& attention, const float* qkv, const float* out,
                         const float* logsumexp, const float* d_out, float* d_qkv) {
-  kernels::attention_backward(pass.pool, shape_of(attention, pass.batch, pass.time), qkv, attention.qkv_width(), out,
-                              attention.width(), logsumexp, d_out, attention.width(), d_qkv, attention.qkv_width(),
+  kernels::attention_backward(pass.pool, shape_of(attention, pass.batch, pass.time), qkv,
+                              attention.qkv_width(), out, attention.width(), logsumexp, d_out,
+                              attention.width(), d_qkv, attention.qkv_width(),
                               pass.site(Site::kAttention, pass.dropout), pass.scratch.kernel);
 }
 
@@ -41,10 +43,10 @@ void cache_keys_values(const Attention& attention, i64 rows, const float* qkv, c
   }
 }
 
-void attention_next(const Pass& pass, const Attention& attention, const float* qkv, const KeyValueCache& cache,
-                    float* out) {
-  kernels::attention_decode(pass.pool, shape_of(attention, 1, 1), cache.length + 1, qkv, cache.keys, cache.values,
-                            cache.ld, out, pass.scratch.kernel);
+void attention_next(const Pass& pass, const Attention& attention, const float* qkv,
+                    const KeyValueCache& cache, float* out) {
+  kernels::attention_decode(pass.pool, shape_of(attention, 1, 1), cache.length + 1, qkv, cache.keys,
+                            cache.values, cache.ld, out, pass.scratch.kernel);
 }
 
 size_t attention_workspace(int threads, const Attention& attention, i64 batch, i64 time) {

@@ -11,8 +11,8 @@ struct Attention {
   i64 head_dim = 0;  // D
   float scale = 0;   // 1 / sqrt(D)
 
-  i64 width() const { return heads * head_dim; }                        // of out
-  i64 qkv_width() const { return (heads + 2 * kv_heads) * head_dim; }   // of qkv
+  i64 width() const { return heads * head_dim; }                       // of out
+  i64 qkv_width() const { return (heads + 2 * kv_heads) * head_dim; }  // of qkv
   i64 kv_width() const { return kv_heads * head_dim; }
 };
 
@@ -25,15 +25,17 @@ struct KeyValueCache {
 };
 
 // qkv [N, (H + 2 Hkv) D] -> out [N, H D]. Saves logsumexp [B, H, T]; backward reads qkv and out too.
-void attention_forward(const Pass& pass, const Attention& attention, const float* qkv, float* out, float* logsumexp);
+void attention_forward(const Pass& pass, const Attention& attention, const float* qkv, float* out,
+                       float* logsumexp);
 void attention_backward(const Pass& pass, const Attention& attention, const float* qkv, const float* out,
                         const float* logsumexp, const float* d_out, float* d_qkv);
 
-// Puts the keys and values of qkv's rows behind those in the cache (the caller advances length for all layers at once).
+// Puts the keys and values of qkv's rows behind those in the cache (the caller advances length for all layers
+// at once).
 void cache_keys_values(const Attention& attention, i64 rows, const float* qkv, const KeyValueCache& cache);
 // One token: its qkv row against the cache, which holds its own keys and values already at row cache.length.
-void attention_next(const Pass& pass, const Attention& attention, const float* qkv, const KeyValueCache& cache,
-                    float* out);
+void attention_next(const Pass& pass, const Attention& attention, const float* qkv,
+                    const KeyValueCache& cache, float* out);
 
 size_t attention_workspace(int threads, const Attention& attention, i64 batch, i64 time);
 size_t attention_next_workspace(const Attention& attention, i64 length);

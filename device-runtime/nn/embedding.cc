@@ -4,19 +4,20 @@
 
 namespace mft::nn {
 
-void embedding_forward(const Pass& pass, const Embedding& embedding, const int32_t* tokens, const int32_t* positions,
-                       float* y) {
+void embedding_forward(const Pass& pass, const Embedding& embedding, const int32_t* tokens,
+                       const int32_t* positions, float* y) {
   const i64 rows = pass.rows(), channels = embedding.channels;
   kernels::embedding_forward(pass.pool, rows, channels, tokens, embedding.token_table, embedding.vocab, 0, y);
   if (embedding.positions > 0) {
-    kernels::embedding_forward(pass.pool, rows, channels, positions, embedding.position_table, embedding.positions, 1,
-                               y);
+    kernels::embedding_forward(pass.pool, rows, channels, positions, embedding.position_table,
+                               embedding.positions, 1, y);
   }
-  if (pass.dropout > 0) kernels::dropout(pass.pool, rows * channels, y, y, pass.site(Site::kEmbedding, pass.dropout));
+  if (pass.dropout > 0)
+    kernels::dropout(pass.pool, rows * channels, y, y, pass.site(Site::kEmbedding, pass.dropout));
 }
 
-void embedding_backward(const Pass& pass, const Embedding& embedding, const int32_t* tokens, const int32_t* positions,
-                        float* dy) {
+void embedding_backward(const Pass& pass, const Embedding& embedding, const int32_t* tokens,
+                        const int32_t* positions, float* dy) {
   const i64 rows = pass.rows(), channels = embedding.channels;
   if (pass.dropout > 0) {
     kernels::dropout(pass.pool, rows * channels, dy, dy, pass.site(Site::kEmbedding, pass.dropout));
@@ -25,7 +26,8 @@ void embedding_backward(const Pass& pass, const Embedding& embedding, const int3
     kernels::embedding_backward(pass.pool, rows, channels, tokens, dy, embedding.vocab, embedding.d_tokens);
   }
   if (embedding.d_positions != nullptr) {
-    kernels::embedding_backward(pass.pool, rows, channels, positions, dy, embedding.positions, embedding.d_positions);
+    kernels::embedding_backward(pass.pool, rows, channels, positions, dy, embedding.positions,
+                                embedding.d_positions);
   }
 }
 

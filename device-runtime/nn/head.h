@@ -1,4 +1,5 @@
-// The language-model head and its loss. Logits exist only in tiles inside the kernel; rows without a label cost nothing.
+// The language-model head and its loss. Logits exist only in tiles inside the kernel; rows without a label
+// cost nothing.
 #pragma once
 
 #include "nn/pass.h"
@@ -6,8 +7,8 @@
 namespace mft::nn {
 
 struct Head {
-  i64 channels = 0;  // C
-  i64 vocab = 0;     // V
+  i64 channels = 0;           // C
+  i64 vocab = 0;              // V
   kernels::Weights weight;    // [V, C]; the token embedding when tied
   float* d_weight = nullptr;  // [V, C], added to; null: frozen
 };

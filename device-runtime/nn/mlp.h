@@ -15,7 +15,8 @@ struct MlpActivation {
 };
 
 // up [N, F] (gated: [N, 2F], gate rows first) -> y [N, F]. Saves nothing: backward reads up.
-void mlp_activation_forward(const Pass& pass, const MlpActivation& activation, i64 rows, const float* up, float* y);
+void mlp_activation_forward(const Pass& pass, const MlpActivation& activation, i64 rows, const float* up,
+                            float* y);
 // dy [N, F] -> d_up, as wide as up. d_up may be dy unless the MLP is gated.
 void mlp_activation_backward(const Pass& pass, const MlpActivation& activation, i64 rows, const float* up,
                              const float* dy, float* d_up);

@@ -24,7 +24,8 @@ struct NormSaved {
 };
 
 // x, y [rows, C].
-void norm_forward(const Pass& pass, const Norm& norm, i64 rows, const float* x, float* y, const NormSaved& saved);
+void norm_forward(const Pass& pass, const Norm& norm, i64 rows, const float* x, float* y,
+                  const NormSaved& saved);
 // dx = beta * dx + gradient. With beta 0, dx may be dy.
 void norm_backward(const Pass& pass, const Norm& norm, i64 rows, const float* dy, const float* x,
                    const NormSaved& saved, float beta, float* dx);

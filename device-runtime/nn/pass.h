@@ -1,7 +1,8 @@
 // What every layer's pass needs besides its own tensors, and the memory that layers share.
-// Legend: B rows of a micro-batch, T tokens a row, N = B*T, C hidden, H heads, D head size, F MLP, r rank of an adapter.
-// Layers come as pairs, x_forward right above x_backward, each naming what it saves. Frozen tensors have a null gradient
-// pointer and get none. What these files do not do: own memory, know a model's order of layers.
+// Legend: B rows of a micro-batch, T tokens a row, N = B*T, C hidden, H heads, D head size, F MLP, r rank of
+// an adapter. Layers come as pairs, x_forward right above x_backward, each naming what it saves. Frozen
+// tensors have a null gradient pointer and get none. What these files do not do: own memory, know a model's
+// order of layers.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,9 @@ namespace mft::nn {
 
 using kernels::i64;
 
-// Which dropout of a layer: together with (seed, step, micro-batch, layer, element) it names every random bit. The
-// numbers are part of a run's identity: never renumber. Layer 0 is the embedding, layer 1 + i is block i.
+// Which dropout of a layer: together with (seed, step, micro-batch, layer, element) it names every random
+// bit. The numbers are part of a run's identity: never renumber. Layer 0 is the embedding, layer 1 + i is
+// block i.
 enum class Site : uint32_t {
   kEmbedding = 0,
   kAttention = 1,
@@ -38,11 +40,11 @@ struct Scratch {
 struct Pass {
   ThreadPool& pool;
   Scratch& scratch;
-  i64 batch = 0;                      // B
-  i64 time = 0;                       // T
-  float dropout = 0;                  // 0 outside training
-  float adapter_dropout = 0;          // 0 outside training
-  kernels::DropoutSite key;           // seed, step, micro-batch
+  i64 batch = 0;              // B
+  i64 time = 0;               // T
+  float dropout = 0;          // 0 outside training
+  float adapter_dropout = 0;  // 0 outside training
+  kernels::DropoutSite key;   // seed, step, micro-batch
   uint32_t layer = 0;
 
   i64 rows() const { return batch * time; }  // N

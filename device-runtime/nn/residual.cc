@@ -16,8 +16,8 @@ void residual_forward(const Pass& pass, const Linear& linear, Site site, i64 row
   kernels::add(pass.pool, rows * linear.out, residual, branch, y);
 }
 
-void residual_backward(const Pass& pass, const Linear& linear, Site site, i64 rows, const float* x, const float* dy,
-                       float* dx) {
+void residual_backward(const Pass& pass, const Linear& linear, Site site, i64 rows, const float* x,
+                       const float* dy, float* dx) {
   if (pass.dropout > 0) {
     kernels::dropout(pass.pool, rows * linear.out, dy, pass.scratch.branch, pass.site(site, pass.dropout));
     dy = pass.scratch.branch;

@@ -10,7 +10,7 @@ namespace mft::nn {
 void residual_forward(const Pass& pass, const Linear& linear, Site site, i64 rows, const float* x,
                       const float* residual, float* y);
 // dy [N, out] is kept: it is also the gradient of residual. dx [N, in] as linear_backward.
-void residual_backward(const Pass& pass, const Linear& linear, Site site, i64 rows, const float* x, const float* dy,
-                       float* dx);
+void residual_backward(const Pass& pass, const Linear& linear, Site site, i64 rows, const float* x,
+                       const float* dy, float* dx);
 
 }  // namespace mft::nn

@@ -19,7 +19,8 @@ constexpr int kMaxDimensions = 4;
 // Names go into messages: a hostile one must not be long or carry control characters.
 std::string printable(const std::string& name) {
   std::string out;
-  for (const unsigned char c : name.substr(0, kMaxName)) out += c < 0x20 || c >= 0x7f ? '?' : static_cast<char>(c);
+  for (const unsigned char c : name.substr(0, kMaxName))
+    out += c < 0x20 || c >= 0x7f ? '?' : static_cast<char>(c);
   return out;
 }
 
@@ -33,9 +34,10 @@ void check_names(const v1::Segment& segment) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) {
-    throw Failure("model.tensor-duplicate",
-                  "segment '" + printable(segment.name()) + "' has two tensors named '" + printable(*twice) + "'",
-                  "Import the model again, then start a new run.");
+    throw Failure(
+        "model.tensor-duplicate",
+        "segment '" + printable(segment.name()) + "' has two tensors named '" + printable(*twice) + "'",
+        "Import the model again, then start a new run.");
   }
 }
 
@@ -52,13 +54,15 @@ uint64_t dtype_bytes(v1::DType dtype) {
     case v1::DTYPE_U8:
       return 1;
     default:
-      throw Failure("model.dtype-unsupported", "unknown tensor type " + std::to_string(static_cast<int>(dtype)),
+      throw Failure("model.dtype-unsupported",
+                    "unknown tensor type " + std::to_string(static_cast<int>(dtype)),
                     "The model was made for another version of mft: import it again with this one.");
   }
 }
 
 uint64_t tensor_elements(const v1::Tensor& tensor) {
-  if (tensor.name().empty() || tensor.name().size() > kMaxName) fail_layout("a tensor has an empty or too long name");
+  if (tensor.name().empty() || tensor.name().size() > kMaxName)
+    fail_layout("a tensor has an empty or too long name");
   if (tensor.shape_size() < 1 || tensor.shape_size() > kMaxDimensions) {
     fail_layout("tensor '" + printable(tensor.name()) + "' has " + std::to_string(tensor.shape_size()) +
                 " dimensions, expected 1 to " + std::to_string(kMaxDimensions));
@@ -77,8 +81,9 @@ void check_layout(const v1::Segment& segment, uint64_t file_bytes) {
   if (segment.bytes() != file_bytes || file_bytes == 0 || file_bytes > kMaxSegmentBytes ||
       file_bytes % kSegmentAlignment != 0) {
     throw Failure("model.segment-size",
-                  "segment '" + printable(segment.name()) + "' is said to have " + std::to_string(segment.bytes()) +
-                      " bytes, its file has " + std::to_string(file_bytes) + " (a multiple of 65536 is expected)",
+                  "segment '" + printable(segment.name()) + "' is said to have " +
+                      std::to_string(segment.bytes()) + " bytes, its file has " + std::to_string(file_bytes) +
+                      " (a multiple of 65536 is expected)",
                   "The file is damaged or of another model: push the model again.");
   }
   check_names(segment);
@@ -89,7 +94,8 @@ void check_layout(const v1::Segment& segment, uint64_t file_bytes) {
       fail_layout(label(segment, tensor) + " is said to have " + std::to_string(tensor.bytes()) +
                   " bytes, its shape needs " + std::to_string(bytes));
     }
-    if (tensor.offset() % kTensorAlignment != 0) fail_layout(label(segment, tensor) + " is not aligned to 64 bytes");
+    if (tensor.offset() % kTensorAlignment != 0)
+      fail_layout(label(segment, tensor) + " is not aligned to 64 bytes");
     if (tensor.offset() > file_bytes || bytes > file_bytes - tensor.offset()) {
       fail_layout(label(segment, tensor) + " reaches beyond the end of its file");
     }
@@ -113,7 +119,8 @@ void lay_out(v1::Segment* segment) {
     end = (end + bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;
     if (end > kMaxSegmentBytes) fail_layout("segment '" + printable(segment->name()) + "' is too large");
   }
-  segment->set_bytes(std::max<uint64_t>(1, (end + kSegmentAlignment - 1) / kSegmentAlignment) * kSegmentAlignment);
+  segment->set_bytes(std::max<uint64_t>(1, (end + kSegmentAlignment - 1) / kSegmentAlignment) *
+                     kSegmentAlignment);
 }
 
 }  // namespace mft::store

@@ -15,9 +15,10 @@ Memory::Memory(uint64_t bytes, const char* what) : bytes_(bytes) {
   if (bytes == 0) return;
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
-    throw Failure("memory.too-little",
-                  "no " + std::to_string(bytes) + " bytes of memory for " + what + ": " + std::strerror(errno),
-                  "Use LoRA, a smaller batch, a shorter sequence or a smaller model.");
+    throw Failure(
+        "memory.too-little",
+        "no " + std::to_string(bytes) + " bytes of memory for " + what + ": " + std::strerror(errno),
+        "Use LoRA, a smaller batch, a shorter sequence or a smaller model.");
   }
   data_ = static_cast<std::byte*>(data);
 }

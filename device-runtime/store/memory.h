@@ -1,4 +1,5 @@
-// Zeroed private memory straight from the kernel: page aligned, given back on destruction, resident only where touched.
+// Zeroed private memory straight from the kernel: page aligned, given back on destruction, resident only
+// where touched.
 #pragma once
 
 #include <cstddef>

@@ -47,7 +47,8 @@ class HashedWriter {
 
 }  // namespace
 
-v1::Segment write_segment(const std::string& path, const std::string& name, std::span<const NamedTensor> tensors) {
+v1::Segment write_segment(const std::string& path, const std::string& name,
+                          std::span<const NamedTensor> tensors) {
   v1::Segment segment;
   segment.set_name(name);
   for (const NamedTensor& tensor : tensors) {
@@ -73,7 +74,8 @@ void verify_segment(const SegmentFile& file) {
     check_layout(file.description, opened.size());
   }
   if (to_bytes(sha256_file(file.path)) != file.description.sha256()) {
-    throw Failure("model.segment-hash", "the content of segment file " + file.path + " is not what its manifest says",
+    throw Failure("model.segment-hash",
+                  "the content of segment file " + file.path + " is not what its manifest says",
                   "The file is damaged: use an older checkpoint, or push the model again.");
   }
 }

@@ -19,10 +19,11 @@ struct NamedTensor {
   v1::DType dtype = v1::DTYPE_F32;
 };
 
-// Writes path (a new file, synced; the caller renames and syncs the directory) with the tensors in the given order, each
-// at a multiple of 64 bytes, the file padded with zeros to a multiple of 64 KiB. Returns its description with sha256.
-// Failure io.* (io.disk-full), model.tensor-duplicate.
-v1::Segment write_segment(const std::string& path, const std::string& name, std::span<const NamedTensor> tensors);
+// Writes path (a new file, synced; the caller renames and syncs the directory) with the tensors in the given
+// order, each at a multiple of 64 bytes, the file padded with zeros to a multiple of 64 KiB. Returns its
+// description with sha256. Failure io.* (io.disk-full), model.tensor-duplicate.
+v1::Segment write_segment(const std::string& path, const std::string& name,
+                          std::span<const NamedTensor> tensors);
 
 // Hashes the file and compares with the description. Failure model.segment-size, model.segment-hash.
 void verify_segment(const SegmentFile& file);

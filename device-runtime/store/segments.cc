@@ -165,9 +165,10 @@ const TensorView& Pin::tensor(std::string_view name, std::span<const uint64_t> s
 const float* Pin::f32(std::string_view name, std::span<const uint64_t> shape) const {
   const TensorView& found = tensor(name, shape);
   if (found.dtype != v1::DTYPE_F32) {
-    throw Failure("model.dtype-unsupported",
-                  "tensor '" + std::string(name) + "' is stored as " + v1::DType_Name(found.dtype) + ", expected F32",
-                  "Import the model again with 32-bit weights.");
+    throw Failure(
+        "model.dtype-unsupported",
+        "tensor '" + std::string(name) + "' is stored as " + v1::DType_Name(found.dtype) + ", expected F32",
+        "Import the model again with 32-bit weights.");
   }
   return reinterpret_cast<const float*>(found.data);
 }
@@ -175,7 +176,8 @@ const float* Pin::f32(std::string_view name, std::span<const uint64_t> shape) co
 float* Pin::writable_f32(std::string_view name, std::span<const uint64_t> shape) const {
   const float* values = f32(name, shape);
   if (owner_->residency_ != Residency::kPrivate) {
-    throw Failure("store.read-only", "tensor '" + std::string(name) + "' is mapped read-only and cannot be trained");
+    throw Failure("store.read-only",
+                  "tensor '" + std::string(name) + "' is mapped read-only and cannot be trained");
   }
   return const_cast<float*>(values);  // the memory is ours and was allocated writable
 }

@@ -1,8 +1,8 @@
-// The segments of a model as the walk through the decoder sees them: pin one, take its tensors by canonical name, let go.
-// Two residencies stand behind one interface: files mapped read-only (LoRA, evaluation) and private writable memory
-// (Full-FT weights, gradients, Adam moments). Every number of a manifest is checked against the file before it is used.
-// What this file does not do (yet): keep a residency budget, evict, write back. The walk already pins block by block, so
-// that those come behind this same interface.
+// The segments of a model as the walk through the decoder sees them: pin one, take its tensors by canonical
+// name, let go. Two residencies stand behind one interface: files mapped read-only (LoRA, evaluation) and
+// private writable memory (Full-FT weights, gradients, Adam moments). Every number of a manifest is checked
+// against the file before it is used. What this file does not do (yet): keep a residency budget, evict, write
+// back. The walk already pins block by block, so that those come behind this same interface.
 #pragma once
 
 #include <cstddef>
@@ -75,9 +75,10 @@ class Pin {
 
 class Segments {
  public:
-  // Checks each description against its file (size, alignment, order, overlap, shape, duplicate names) and makes it
-  // resident. Failure model.segment-size, model.segment-missing, model.tensor-layout, model.tensor-duplicate, io.*.
-  // Hashes are not computed here: the device store only holds verified files; see verify_segment for checkpoints.
+  // Checks each description against its file (size, alignment, order, overlap, shape, duplicate names) and
+  // makes it resident. Failure model.segment-size, model.segment-missing, model.tensor-layout,
+  // model.tensor-duplicate, io.*. Hashes are not computed here: the device store only holds verified files;
+  // see verify_segment for checkpoints.
   static std::unique_ptr<Segments> open(std::vector<SegmentFile> files, Residency residency);
   // Zeroed private memory for tensors of these names and shapes (f32): gradients, moments, fresh adapters.
   // Offsets, sizes and hashes of the descriptions are ignored and laid out anew.

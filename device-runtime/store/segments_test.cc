@@ -59,7 +59,9 @@ TEST_F(SegmentsTest, ReadsBothResidencies) {
     EXPECT_EQ(code_of([&] { pin.f32("x", {5, 7}); }), "model.tensor-missing");
     EXPECT_EQ(code_of([&] { pin.f32("w", {7, 5}); }), "model.tensor-shape");
     EXPECT_EQ(code_of([&] { pin.f32("w", {35}); }), "model.tensor-shape");
-    EXPECT_EQ(code_of([&] { pin.writable_f32("w", {5, 7}); }),
+    EXPECT_EQ(code_of([&] {
+                pin.writable_f32("w", {5, 7});
+              }),
               residency == Residency::kMapped ? "store.read-only" : "");
     EXPECT_EQ(code_of([&] { segments->index_of("block.1"); }), "model.segment-missing");
   }
@@ -86,14 +88,25 @@ TEST_F(SegmentsTest, FindsDamage) {
   EXPECT_EQ(code_of([&] { verify_segment({description_, path_}); }), "model.segment-hash");
   file.truncate(65536);
   EXPECT_EQ(code_of([&] { verify_segment({description_, path_}); }), "model.segment-size");
-  EXPECT_EQ(code_of([&] { Segments::open({{description_, path_}}, Residency::kMapped); }), "model.segment-size");
-  EXPECT_EQ(code_of([&] { Segments::open({{description_, path_}}, Residency::kPrivate); }), "model.segment-size");
+  EXPECT_EQ(code_of([&] {
+              Segments::open({{description_, path_}}, Residency::kMapped);
+            }),
+            "model.segment-size");
+  EXPECT_EQ(code_of([&] {
+              Segments::open({{description_, path_}}, Residency::kPrivate);
+            }),
+            "model.segment-size");
 }
 
 TEST_F(SegmentsTest, RefusesTheSameSegmentTwiceAndMissingFiles) {
-  EXPECT_EQ(code_of([&] { Segments::open({{description_, path_}, {description_, path_}}, Residency::kMapped); }),
+  EXPECT_EQ(code_of([&] {
+              Segments::open({{description_, path_}, {description_, path_}}, Residency::kMapped);
+            }),
             "model.segment-duplicate");
-  EXPECT_EQ(code_of([&] { Segments::open({{description_, path_ + "x"}}, Residency::kMapped); }), "io.not-found");
+  EXPECT_EQ(code_of([&] {
+              Segments::open({{description_, path_ + "x"}}, Residency::kMapped);
+            }),
+            "io.not-found");
 }
 
 TEST_F(SegmentsTest, OtherTypesAreNotReadAsF32) {

@@ -1,6 +1,7 @@
-// The bits of a short training, committed: the same on x86-64 and arm64, with any number of threads, from any compiler.
-// A change here means that a run on one phone could not go on with the same curve on another version of the runtime:
-// change the numbers only together with whatever changed the arithmetic, and say so in the commit.
+// The bits of a short training, committed: the same on x86-64 and arm64, with any number of threads, from any
+// compiler. A change here means that a run on one phone could not go on with the same curve on another
+// version of the runtime: change the numbers only together with whatever changed the arithmetic, and say so
+// in the commit.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -44,10 +45,13 @@ Curve train(models::Method method, int threads) {
   for (uint32_t step = 0; step < kSteps; ++step) {
     double sum = 0;
     uint64_t labels = 0;
-    for (uint32_t i = 0; i < 2; ++i) labels += models::FixtureModel::labels(fixture.training_batch(2 * step + i));
+    for (uint32_t i = 0; i < 2; ++i)
+      labels += models::FixtureModel::labels(fixture.training_batch(2 * step + i));
     for (uint32_t i = 0; i < 2; ++i) {
-      sum += opened.model->forward_backward(fixture.training_batch(2 * step + i), 1 / static_cast<float>(labels), 0.1f,
-                                            {.seed = 42, .step = step, .micro_batch = i}).sum;
+      sum += opened.model
+                 ->forward_backward(fixture.training_batch(2 * step + i), 1 / static_cast<float>(labels),
+                                    0.1f, {.seed = 42, .step = step, .micro_batch = i})
+                 .sum;
     }
     const float loss = static_cast<float>(sum / static_cast<double>(labels));
     curve.losses.push_back(std::bit_cast<uint32_t>(loss));
@@ -71,11 +75,13 @@ void expect_curve(models::Method method, const std::vector<uint32_t>& losses, co
 }
 
 TEST(Fingerprint, FullFineTuning) {
-  expect_curve(models::Method::kFull, {1083720863, 1082764890, 1083210082, 1083338021, 1082737915}, "738c900935c075b6");
+  expect_curve(models::Method::kFull, {1083720863, 1082764890, 1083210082, 1083338021, 1082737915},
+               "738c900935c075b6");
 }
 
 TEST(Fingerprint, Lora) {
-  expect_curve(models::Method::kLora, {1083652797, 1083283764, 1082957545, 1082706027, 1083093810}, "12cca4f1aa8a1181");
+  expect_curve(models::Method::kLora, {1083652797, 1083283764, 1082957545, 1082706027, 1083093810},
+               "12cca4f1aa8a1181");
 }
 
 }  // namespace

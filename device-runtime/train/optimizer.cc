@@ -49,7 +49,7 @@ struct AdamW::State {
     float* m;
     float* v;
   };
-  std::vector<Moments> of;  // each parameter's
+  std::vector<Moments> of;       // each parameter's
   std::set<std::string> loaded;  // names of moments taken from a checkpoint
 };
 
@@ -85,7 +85,8 @@ float AdamW::step(uint32_t step, float learning_rate) {
   State& state = *state_;
   const std::span<const models::Parameter> parameters = state.model.parameters();
   if (!state.loaded.empty() && state.loaded.size() != 2 * parameters.size()) {
-    throw Failure("model.tensor-missing", "the checkpoint has the optimizer state of only some of the trained tensors",
+    throw Failure("model.tensor-missing",
+                  "the checkpoint has the optimizer state of only some of the trained tensors",
                   "The checkpoint belongs to another run: start a new one.");
   }
   state.model.finish_gradients();
@@ -99,8 +100,8 @@ float AdamW::step(uint32_t step, float learning_rate) {
   const double limit = state.config.max_grad_norm();
   const double clip = limit > 0 ? std::min(1.0, limit / (norm + 1e-6)) : 1.0;
   const auto constants = [&](float decay) {
-    return kernels::adamw_step(learning_rate, state.config.beta1(), state.config.beta2(), state.config.eps(), decay,
-                               step, clip);
+    return kernels::adamw_step(learning_rate, state.config.beta1(), state.config.beta2(), state.config.eps(),
+                               decay, step, clip);
   };
   const kernels::AdamWStep decayed = constants(state.config.weight_decay());
   const kernels::AdamWStep plain = constants(0);

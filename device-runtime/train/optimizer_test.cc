@@ -1,5 +1,5 @@
-// Twenty steps against torch.optim.AdamW, clip_grad_norm_ and transformers' schedules (test/fixtures/gpt2), with
-// accumulation over two micro-batches of unequal numbers of labels.
+// Twenty steps against torch.optim.AdamW, clip_grad_norm_ and transformers' schedules (test/fixtures/gpt2),
+// with accumulation over two micro-batches of unequal numbers of labels.
 #include "train/optimizer.h"
 
 #include <gtest/gtest.h>
@@ -37,16 +37,16 @@ Recipe recipe_of(const FixtureModel& fixture, const std::string& method) {
   recipe.config.set_warmup_steps(static_cast<uint32_t>(s[6]));
   recipe.config.set_min_lr_ratio(s[7]);
   recipe.config.set_schedule(schedule == "cosine"   ? v1::SCHEDULE_COSINE
-                          : schedule == "linear" ? v1::SCHEDULE_LINEAR
-                                                 : v1::SCHEDULE_CONSTANT);
+                             : schedule == "linear" ? v1::SCHEDULE_LINEAR
+                                                    : v1::SCHEDULE_CONSTANT);
   recipe.accumulation = static_cast<uint32_t>(s[8]);
   recipe.steps = static_cast<uint32_t>(s[9]);
   return recipe;
 }
 
 // One optimizer step; returns the mean loss over its labels.
-double train_step(const FixtureModel& fixture, const Recipe& recipe, FixtureModel::Opened& opened, AdamW& optimizer,
-                  uint32_t step, float* norm) {
+double train_step(const FixtureModel& fixture, const Recipe& recipe, FixtureModel::Opened& opened,
+                  AdamW& optimizer, uint32_t step, float* norm) {
   uint64_t labels = 0;
   for (uint32_t i = 0; i < recipe.accumulation; ++i) {
     labels += FixtureModel::labels(fixture.training_batch(step * recipe.accumulation + i));
@@ -71,7 +71,8 @@ void expect_curve(const std::string& name, Method method, const std::string& lor
   auto opened = fixture.open(method, lora);
   AdamW optimizer(recipe.config, *opened.model, *opened.pool);
   for (uint32_t step = 0; step < recipe.steps; ++step) {
-    EXPECT_NEAR(learning_rate(recipe.config, step, recipe.steps), rates[step], 1e-6 * recipe.config.learning_rate()) << step;
+    const float rate = learning_rate(recipe.config, step, recipe.steps);
+    EXPECT_NEAR(rate, rates[step], 1e-6 * recipe.config.learning_rate()) << step;
     float norm = 0;
     const double loss = train_step(fixture, recipe, opened, optimizer, step, &norm);
     EXPECT_NEAR(loss, losses[step], 1e-4) << name << " " << prefix << " step " << step;
@@ -108,8 +109,9 @@ TEST(Optimizer, ContinuesFromItsStateToTheBit) {
       second = std::make_unique<AdamW>(recipe.config, *resumed.model, *resumed.pool);
       for (const std::string& segment : optimizer.segments()) {
         const std::string path = folder / segment;
-        const auto saved = store::Segments::open(
-            {{store::write_segment(path, segment, optimizer.state(segment)), path}}, store::Residency::kMapped);
+        const auto saved =
+            store::Segments::open({{store::write_segment(path, segment, optimizer.state(segment)), path}},
+                                  store::Residency::kMapped);
         second->load(saved->pin(0));
       }
     }
@@ -138,10 +140,10 @@ TEST(Optimizer, LeavesEverythingAloneWhenTheNormIsNotFinite) {
 TEST(Optimizer, RefusesBadSettingsAndForeignState) {
   const FixtureModel fixture("single");
   const auto opened = fixture.open(Method::kFull);
-  for (const auto change : {+[](v1::OptimizerConfig& c) { c.set_beta2(1); },
-                            +[](v1::OptimizerConfig& c) { c.set_eps(0); },
-                            +[](v1::OptimizerConfig& c) { c.set_learning_rate(-1); },
-                            +[](v1::OptimizerConfig& c) { c.set_max_grad_norm(std::nanf("")); }}) {
+  for (const auto change :
+       {+[](v1::OptimizerConfig& c) { c.set_beta2(1); }, +[](v1::OptimizerConfig& c) { c.set_eps(0); },
+        +[](v1::OptimizerConfig& c) { c.set_learning_rate(-1); },
+        +[](v1::OptimizerConfig& c) { c.set_max_grad_norm(std::nanf("")); }}) {
     v1::OptimizerConfig config = recipe_of(fixture, "full").config;
     change(config);
     EXPECT_THROW(AdamW(config, *opened.model, *opened.pool), Failure);
@@ -151,8 +153,9 @@ TEST(Optimizer, RefusesBadSettingsAndForeignState) {
   const std::vector<float> values(24);
   for (const char* name : {"final_norm.weight.x", "final_norm.weight.m"}) {
     const store::NamedTensor tensors[] = {{name, {24}, values.data()}};
+    const std::string path = folder / name;
     const auto saved =
-        store::Segments::open({{store::write_segment(folder / name, "s", tensors), folder / name}}, store::Residency::kMapped);
+        store::Segments::open({{store::write_segment(path, "s", tensors), path}}, store::Residency::kMapped);
     const auto load_and_step = [&] {
       optimizer.load(saved->pin(0));
       optimizer.step(1, 0.1f);  // only one of the moments was loaded

@@ -25,7 +25,8 @@ double schedule_factor(const v1::OptimizerConfig& config, uint32_t step, uint32_
     case v1::SCHEDULE_LINEAR:
       return floor + (1 - floor) * std::max(0.0, (total - step) / span);
     case v1::SCHEDULE_COSINE:
-      return floor + (1 - floor) * 0.5 * (1 + kernels::math::cos(kPi * std::min(1.0, (step - warmup) / span)));
+      return floor +
+             (1 - floor) * 0.5 * (1 + kernels::math::cos(kPi * std::min(1.0, (step - warmup) / span)));
     default:
       throw Failure("optimizer.config-invalid",
                     "unknown schedule " + std::to_string(static_cast<int>(config.schedule())),

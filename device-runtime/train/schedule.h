@@ -1,4 +1,5 @@
-// The learning rate of each optimizer step. Plain arithmetic and an own cosine: the same bits on every machine.
+// The learning rate of each optimizer step. Plain arithmetic and an own cosine: the same bits on every
+// machine.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +8,10 @@
 
 namespace mft::train {
 
-// Factor on the peak learning rate for optimizer step `step` (0-based: the first update uses step 0), as transformers'
-// get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
-// get_cosine_with_min_lr_schedule_with_warmup (num_cycles 0.5), W = warm-up steps, N = total steps, m = min_lr_ratio:
+// Factor on the peak learning rate for optimizer step `step` (0-based: the first update uses step 0), as
+// transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
+// get_cosine_with_min_lr_schedule_with_warmup (num_cycles 0.5), W = warm-up steps, N = total steps, m =
+// min_lr_ratio:
 //   step < W      step / max(1, W)                                   (the first step with warm-up has rate 0)
 //   constant      1
 //   linear        m + (1 - m) * max(0, (N - step) / max(1, N - W))   (m = 0: transformers' formula)

@@ -70,9 +70,11 @@ void print_profile() {
   std::map<std::string, int> kernels, layers;
   for (int i = 0; i < sampled; ++i) {
     std::string kernel = "other", layer = "other";
-    for (int d = 0; d < depths[static_cast<size_t>(i)]; ++d) {  // innermost first; the outermost kernel entry counts
+    for (int d = 0; d < depths[static_cast<size_t>(i)];
+         ++d) {  // innermost first; the outermost kernel entry counts
       const std::string name = symbol(samples[static_cast<size_t>(i)][static_cast<size_t>(d)]);
-      if (name.starts_with("mft::kernels::") && name.find("::", 14) == std::string::npos) kernel = name.substr(14);
+      if (name.starts_with("mft::kernels::") && name.find("::", 14) == std::string::npos)
+        kernel = name.substr(14);
       if (name.starts_with("mft::nn::") && layer == "other") layer = name.substr(9);
       if (name.starts_with("mft::train::AdamW") && layer == "other") layer = name.substr(12);
       if (name.starts_with("mft::models::Decoder") && layer == "other") layer = name.substr(13);
@@ -85,17 +87,21 @@ void print_profile() {
     for (const auto& [name, count] : *table) rows.emplace_back(count, name);
     std::sort(rows.rbegin(), rows.rend());
     std::printf("\n");
-    for (const auto& [count, name] : rows) std::printf("%6.2f %%  %s\n", 100.0 * count / sampled, name.c_str());
+    for (const auto& [count, name] : rows)
+      std::printf("%6.2f %%  %s\n", 100.0 * count / sampled, name.c_str());
   }
 }
 
 int run(int argc, char** argv) {
-  const auto argument = [&](int i, const char* otherwise) { return std::string(argc > i ? argv[i] : otherwise); };
+  const auto argument = [&](int i, const char* otherwise) {
+    return std::string(argc > i ? argv[i] : otherwise);
+  };
   const auto number = [&](int i, const char* otherwise) {
     return static_cast<uint32_t>(std::stoul(argument(i, otherwise)));
   };
   const bool full = argument(1, "lora") == "full";
-  const uint32_t threads = number(2, "1"), steps = number(3, "4"), rows = number(4, "4"), length = number(5, "128");
+  const uint32_t threads = number(2, "1"), steps = number(3, "4"), rows = number(4, "4"),
+                 length = number(5, "128");
   const bool medium = argument(6, "small") == "medium";
   const uint32_t accumulation = number(7, "1");
   const v1::ModelConfig config =
@@ -113,7 +119,8 @@ int run(int argc, char** argv) {
   options.method = full ? models::Method::kFull : models::Method::kLora;
   options.max_rows = rows;
   options.max_length = length;
-  if (!full) options.adapters = models::lora_targets(config, {models::Module::kQkv, models::Module::kOut}, 8, 16);
+  if (!full)
+    options.adapters = models::lora_targets(config, {models::Module::kQkv, models::Module::kOut}, 8, 16);
   const models::MemoryPlan plan = models::plan_memory(config, options, threads);
   const auto segments =
       store::Segments::open(files, full ? store::Residency::kPrivate : store::Residency::kMapped);
@@ -127,8 +134,9 @@ int run(int argc, char** argv) {
   AdamW optimizer(settings, *model, pool);
 
   std::vector<int32_t> tokens(rows * length), targets(rows * length);
-  std::printf("%s %s, %s, %u threads, %u x %u tokens x %u\n", medium ? "medium" : "small", full ? "full" : "lora",
-              std::string(kernels::isa()).c_str(), threads, rows, length, accumulation);
+  std::printf("%s %s, %s, %u threads, %u x %u tokens x %u\n", medium ? "medium" : "small",
+              full ? "full" : "lora", std::string(kernels::isa()).c_str(), threads, rows, length,
+              accumulation);
   double best = 1e9;
   for (uint32_t step = 0; step < steps; ++step) {
     for (size_t i = 0; i < tokens.size(); ++i) {
@@ -141,18 +149,21 @@ int run(int argc, char** argv) {
     const float scale = 1 / static_cast<float>(tokens.size() * accumulation);
     double loss = 0;
     for (uint32_t micro = 0; micro < accumulation; ++micro) {
-      loss += model->forward_backward({rows, length, tokens.data(), targets.data()}, scale, 0, {1, step, micro}).sum;
+      loss +=
+          model->forward_backward({rows, length, tokens.data(), targets.data()}, scale, 0, {1, step, micro})
+              .sum;
     }
     optimizer.step(step + 1, 1e-4f);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (step > 0) best = std::min(best, seconds);
-    std::printf("step %u: loss %.6f, %.0f ms (%.0f of CPU), %.1f tokens/s\n", step, loss * scale, seconds * 1e3,
-                (cpu_seconds() - cpu) * 1e3, static_cast<double>(tokens.size() * accumulation) / seconds);
+    std::printf("step %u: loss %.6f, %.0f ms (%.0f of CPU), %.1f tokens/s\n", step, loss * scale,
+                seconds * 1e3, (cpu_seconds() - cpu) * 1e3,
+                static_cast<double>(tokens.size() * accumulation) / seconds);
   }
   if (std::getenv("MFT_PROFILE") != nullptr) print_profile();
-  std::printf("best %.0f ms, %.1f tokens/s; peak RSS %.0f MiB; planned: weights %.0f, private %.0f MiB\n", best * 1e3,
-              static_cast<double>(tokens.size() * accumulation) / best, static_cast<double>(peak_rss_bytes()) / 0x1p20,
-              static_cast<double>(plan.weights) / 0x1p20,
+  std::printf("best %.0f ms, %.1f tokens/s; peak RSS %.0f MiB; planned: weights %.0f, private %.0f MiB\n",
+              best * 1e3, static_cast<double>(tokens.size() * accumulation) / best,
+              static_cast<double>(peak_rss_bytes()) / 0x1p20, static_cast<double>(plan.weights) / 0x1p20,
               static_cast<double>(plan.private_bytes(options.method)) / 0x1p20);
   return 0;
 }
