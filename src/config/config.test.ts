@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -211,7 +211,9 @@ test('the configurations that mft ships resolve', () => {
   );
   expect(files.length).toBeGreaterThanOrEqual(3);
   for (const name of files) resolveConfig([yamlLayer(join(folder, name))]);
-  const own = join(mkdtempSync(join(tmpdir(), 'mft-config-')), 'own.yaml');
+  const scratch = mkdtempSync(join(tmpdir(), 'mft-config-'));
+  const own = join(scratch, 'own.yaml');
   writeFileSync(own, 'seed: 3\n');
   expect(resolveConfig([yamlLayer(own)]).seed).toBe(3);
+  rmSync(scratch, { recursive: true });
 });
