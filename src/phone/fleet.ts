@@ -18,6 +18,7 @@ import { ExitCode, MftError } from '../base/errors.ts';
 import { dataHome } from '../base/paths.ts';
 import { askControl } from './control.ts';
 import { idFile, ProcessTable } from './processes.ts';
+import { releaseForeign } from './real/binfmt.ts';
 import {
   type FaultKind,
   type FaultOptions,
@@ -212,7 +213,7 @@ async function gone(pid: number, folder: string, timeoutMs: number): Promise<boo
 }
 
 /** Kills what a phone left behind when its daemon was killed. */
-async function sweep(folder: string, _make?: Make): Promise<void> {
+async function sweep(folder: string, make?: Make): Promise<void> {
   let id: string;
   try {
     id = readFileSync(idFile(folder), 'utf8').trim();
@@ -220,6 +221,7 @@ async function sweep(folder: string, _make?: Make): Promise<void> {
     return;
   }
   if (/^[0-9a-f]{12}$/.test(id)) await new ProcessTable(id).killAll();
+  if (make === 'real') await releaseForeign();
 }
 
 /** Asks the daemon of a running phone for a fault. */

@@ -1,11 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launchPhone, listPhones, type PhoneRecord, stopPhone } from '../../src/phone/index.ts';
+import { packagesFolder } from '../../src/phone/real/packages.ts';
 import { mft } from '../../src/protocol/index.ts';
+import { startAdbServer } from '../support/adb-server.ts';
 import { realUnavailable } from '../support/real-phones.ts';
 import { Bench, buildProbe, eventually, hostAbi, otherAbi, runtimeOf } from './bench.ts';
 import { conformance } from './conformance.ts';
@@ -15,6 +19,7 @@ if (reason !== undefined) test.skip(`phones of the real make were NOT tested: ${
 else {
   conformance('real');
   describe('real phone', ownSuite);
+  describe('real phones', fleetSuite);
 }
 
 /** What only this make does, or does for real. */
@@ -148,6 +153,73 @@ function ownSuite(): void {
     if (how === 'SIGKILL') await (await Bench.start({ make: 'real', abi: otherAbi })).stop();
     expect((await registrations()).filter((name) => name.startsWith('mft-'))).toEqual([]);
     await execa('rm', ['-r', folder.stdout]);
+  });
+}
+
+/** As processes of their own. */
+function fleetSuite(): void {
+  test('mft phone start --make real, list, fault, stop', async () => {
+    const server = await startAdbServer();
+    const dataFolder = await mkdtemp(join(tmpdir(), 'mft-real-'));
+    const env = { ...server.env, MFT_HOME: dataFolder, MFT_ADBD_ROOT: packagesFolder() };
+    const run = async (...args: string[]) => {
+      const cli = join(import.meta.dirname, '../support/cli.ts');
+      const { stdout } = await execa(process.execPath, [cli, 'phone', ...args], { env, extendEnv: false });
+      return stdout;
+    };
+    try {
+      const started = await run('start', '--make', 'real', '--name', 'shelf', '--battery', '33', '--json');
+      const { phone } = JSON.parse(started) as { phone: PhoneRecord };
+      expect(phone).toMatchObject({ name: 'shelf', make: 'real', profile: 'pixel-8', abi: hostAbi });
+      const shell = async (command: string) => await server.adb('-s', phone.serial, 'shell', command);
+      expect(await shell('cat /sys/class/power_supply/battery/capacity')).toBe('33');
+      expect(await run('list')).toMatch(new RegExp(`^${phone.serial} +shelf +running +real +pixel-8`, 'm'));
+      await run('fault', 'battery', '--percent', '8');
+      expect(await shell('dumpsys battery')).toContain('  level: 8\n');
+      const folder = join(dataFolder, 'phones/shelf');
+      expect(traces(folder).loop).toBe(1);
+      await run('stop');
+      expect(JSON.parse(await run('list', '--json'))).toEqual({ phones: [] });
+      expect(readdirSync(join(dataFolder, 'phones'))).toEqual([]);
+    } finally {
+      for (const { name } of listPhones({ dataFolder })) await stopPhone(name, { dataFolder });
+      await server.stop();
+      await rm(dataFolder, { recursive: true });
+    }
+  });
+
+  test('its files can be kept; when its process is killed nothing of it goes on', async () => {
+    const server = await startAdbServer();
+    const dataFolder = await mkdtemp(join(tmpdir(), 'mft-real-'));
+    // The phone's process asks the environment where the packages are.
+    const before = process.env.MFT_ADBD_ROOT;
+    process.env.MFT_ADBD_ROOT = packagesFolder();
+    const shell = async ({ serial }: PhoneRecord, command: string) => {
+      await server.adb('connect', serial);
+      return await server.adb('-s', serial, 'shell', command);
+    };
+    const options = { make: 'real', name: 'kept' } as const;
+    try {
+      const first = await launchPhone(options, { dataFolder });
+      await shell(first, 'echo remembered >/data/local/tmp/note; settings put system x 7');
+      await stopPhone('kept', { dataFolder, keep: true });
+      const second = await launchPhone(options, { dataFolder });
+      expect(await shell(second, 'cat /data/local/tmp/note; settings get system x')).toBe('remembered\n7');
+      process.kill(second.pid, 'SIGKILL');
+      const folder = join(dataFolder, 'phones/kept');
+      await eventually(async () => traces(folder).processes === 0, 'all has ended');
+      expect(listPhones({ dataFolder })).toMatchObject([{ name: 'kept', alive: false }]);
+      const third = await launchPhone(options, { dataFolder });
+      expect(await shell(third, 'cat /data/local/tmp/note')).toBe('remembered');
+      await stopPhone('kept', { dataFolder });
+      expect(readdirSync(join(dataFolder, 'phones'))).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env.MFT_ADBD_ROOT;
+      else process.env.MFT_ADBD_ROOT = before;
+      for (const { name } of listPhones({ dataFolder })) await stopPhone(name, { dataFolder });
+      await server.stop();
+      await rm(dataFolder, { recursive: true });
+    }
   });
 }
 

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
@@ -38,6 +47,7 @@ export async function startReal(options: PhoneOptions): Promise<Phone> {
     await phone.start(options.port);
   } catch (error) {
     await phone.stop();
+    phone.discard();
     throw error;
   }
   return phone;
@@ -68,6 +78,8 @@ class RealPhone implements Phone {
   readonly #ownsHome: boolean;
   readonly #tree: string;
   readonly #image: string;
+  /** Whether it has been started before. */
+  readonly #isOld: boolean;
   readonly #profile: Profile;
   readonly #processes: NamespaceProcesses;
   readonly #world: World;
@@ -99,6 +111,7 @@ class RealPhone implements Phone {
     writeFileSync(idFile(this.#home), `${id}\n`);
     this.#tree = join(this.#home, 'root');
     this.#image = join(this.#home, 'data.img');
+    this.#isOld = existsSync(this.#image);
     this.#log = openSync(join(this.#home, 'adbd.log'), 'a', 0o600);
     this.#sockets = join(this.#home, 'sockets');
     mkdirSync(this.#sockets, { recursive: true, mode: 0o700 });
@@ -311,6 +324,12 @@ class RealPhone implements Phone {
     closeSync(this.#log);
     rmSync(this.#sockets, { recursive: true, force: true });
     if (this.#ownsHome) rmSync(this.#home, { recursive: true, force: true });
+  }
+
+  /** After a start that failed: nothing stays of a phone that never was. What an earlier life has left stays. */
+  discard(): void {
+    if (this.#ownsHome || this.#isOld) return;
+    for (const path of [this.#tree, this.#image]) rmSync(path, { recursive: true, force: true });
   }
 }
 
