@@ -40,15 +40,19 @@ export function packagesFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env.MFT_ADBD_ROOT || join(dataHome(env), 'phones', '.adbd-root');
 }
 
-/** Fetches the packages, once for a machine. @throws MftError `phone.real-unavailable` */
-export async function adbdPackages(folder = packagesFolder()): Promise<AdbdPackages> {
+/**
+ * Fetches the packages, once for a machine.
+ * @param apt the machine's configuration of apt
+ * @throws MftError `phone.real-unavailable`
+ */
+export async function adbdPackages(folder = packagesFolder(), apt = '/etc/apt'): Promise<AdbdPackages> {
   const architecture = await debianArchitecture();
   const complete = join(folder, `${SUITE}-${architecture}-${RECIPE}`);
   if (!existsSync(complete)) {
     const staging = join(folder, `.new-${process.pid}-${randomBytes(4).toString('hex')}`);
     mkdirSync(staging, { recursive: true });
     try {
-      await build(staging, architecture);
+      await build(staging, architecture, apt);
       publish(join(staging, 'root'), complete);
     } finally {
       rmSync(staging, { recursive: true, force: true });
@@ -70,8 +74,8 @@ function publish(root: string, complete: string): void {
   }
 }
 
-async function build(staging: string, architecture: string): Promise<void> {
-  const archives = await download(staging, architecture);
+async function build(staging: string, architecture: string, apt: string): Promise<void> {
+  const archives = await download(staging, architecture, apt);
   const root = join(staging, 'root');
   mkdirSync(root);
   for (const archive of archives) await run('dpkg-deb', ['--extract', archive, root]);
@@ -87,13 +91,13 @@ async function build(staging: string, architecture: string): Promise<void> {
 }
 
 /** @returns the packages' files, with those they depend on */
-async function download(staging: string, architecture: string): Promise<string[]> {
-  const mirrors = debianMirrors();
+async function download(staging: string, architecture: string, configuration: string): Promise<string[]> {
+  const mirrors = debianMirrors(configuration);
   const keyring = debianKeyring();
   if (mirrors.length === 0 || keyring === undefined) {
     const what = keyring === undefined ? "Debian's archive keyring" : "a mirror of Debian's archive";
     throw unavailable(
-      `${what} is not configured on this machine (looked in /etc/apt and /usr/share/keyrings).`,
+      `${what} is not configured on this machine (looked in ${configuration} and /usr/share/keyrings).`,
       {
         suggestions: ['Use a Debian machine.'],
       },
