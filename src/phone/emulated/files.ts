@@ -12,7 +12,9 @@ export class FileError extends Error {
 }
 
 const descriptions: Record<string, string> = {
+  E2BIG: 'Argument list too long',
   EACCES: 'Permission denied',
+  EBADF: 'Bad file descriptor',
   EBUSY: 'Device or resource busy',
   EEXIST: 'File exists',
   EFBIG: 'File too large',

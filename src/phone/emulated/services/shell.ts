@@ -69,8 +69,9 @@ export async function serveShell(stream: AdbStream, request: ShellRequest, host:
     );
   };
   const terminal = request.terminal
-    ? new Terminal(input, async (data) => await send(Packet.stdout, data), job)
+    ? new Terminal(input, async (data) => await send(Packet.stdout, data))
     : undefined;
+  if (terminal !== undefined) terminal.onInterrupt = () => job.kill(2);
   const stdout =
     terminal === undefined ? output(Packet.stdout) : new OutputDescription(terminal.print, allClosed);
   const mixed = terminal !== undefined || request.protocol === 'none';
@@ -115,21 +116,22 @@ function lost(stream: AdbStream): Promise<void> {
   return new Promise((resolve) => stream.signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-/** Line by line, with a prompt if there is a terminal. */
+/** Line by line, with a prompt if there is a terminal. Each line is a job of its own: ^C ends it and not the shell. */
 async function interactive(
   shell: Shell,
   streams: { stdin: Description; stdout: Description; stderr: Description },
   terminal: Terminal | undefined,
   host: ShellHost,
 ): Promise<number> {
-  const device = host.world.profile.device;
+  const { device } = host.world.profile;
+  const own = shell.job;
   let rest = '';
   for (;;) {
     if (terminal !== undefined && rest === '') {
       const mark = shell.status === 0 ? '' : `${shell.status}|`;
       await streams.stdout.write(Buffer.from(`${mark}${device}:${shell.cwd} $ `));
     }
-    const data = await streams.stdin.read();
+    const data = await own.interruptible(streams.stdin.read());
     if (data === null && rest === '') return shell.status;
     rest += data === null ? '\n' : data.toString('utf8');
     const end = rest.indexOf('\n');
@@ -139,8 +141,15 @@ async function interactive(
     streams.stdin.unread(Buffer.from(rest.slice(end + 1)));
     rest = '';
     const ended = { now: false };
+    const job = host.jobs.create([line], own);
+    job.hidden = true;
+    shell.job = job;
+    if (terminal !== undefined) terminal.onInterrupt = () => job.kill(2);
     shell.status = await shell.runScript(line, streams, ended);
-    if (ended.now) return shell.status;
+    shell.job = own;
+    if (terminal !== undefined) terminal.onInterrupt = () => undefined;
+    job.finish();
+    if (ended.now || own.signal.aborted) return shell.status;
   }
 }
 

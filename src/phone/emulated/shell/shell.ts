@@ -1,16 +1,17 @@
-import { closeSync, openSync, statSync } from 'node:fs';
-import { codeOf, describe, FileError, openAs } from '../files.ts';
-import { applets } from './applets/index.ts';
+import { openSync } from 'node:fs';
+import { codeOf, describe } from '../files.ts';
 import { ArithmeticProblem } from './arithmetic.ts';
 import type { AndOr, Command, Compound, List, ListItem, Pipeline, Redirection, Simple } from './ast.ts';
 import { BuiltinProblem, builtins, ExitShell, LoopJump, ReturnFrom } from './builtins.ts';
-import type { AppletContext, ShellHost, Streams } from './context.ts';
+import { becomesAnother, type Found, findCommand, runApplet } from './commands.ts';
+import type { ShellHost, Streams } from './context.ts';
 import { type Expander, ExpansionProblem, expandPattern, expandString, expandWords } from './expand.ts';
 import { BrokenPipe, type Description, FileDescription, OutputDescription, pipe } from './io.ts';
 import { type Job, Killed } from './job.ts';
 import { parse } from './parser.ts';
 import { matches } from './patterns.ts';
 import { startProgram } from './program.ts';
+import { RedirectionProblem, redirect, streamsOf, type Table } from './redirections.ts';
 import { SyntaxProblem } from './scanner.ts';
 
 export const SHELL = '/system/bin/sh';
@@ -30,9 +31,6 @@ export interface ShellState {
   options: Set<string>;
   depth: number;
 }
-
-/** Open descriptions by number. The holder of a table releases them when it is done. */
-type Table = Map<number, Description>;
 
 /** One shell: an interpreter of mksh's common ground over the phone's file tree. */
 export class Shell implements Expander {
@@ -71,7 +69,7 @@ export class Shell implements Expander {
 
   /**
    * Runs a whole script with these streams (which stay the caller's) and returns its exit code.
-   * @param ended is told whether the shell itself has ended, by exit or a signal
+   * @param ended is told whether the shell itself has ended by `exit`
    */
   async runScript(text: string, streams: Streams, ended?: { now: boolean }): Promise<number> {
     const table: Table = new Map([
@@ -109,7 +107,7 @@ export class Shell implements Expander {
     try {
       return await body();
     } catch (error) {
-      ended.now = error instanceof ExitShell || error instanceof Killed;
+      ended.now = error instanceof ExitShell;
       if (error instanceof ExitShell) return error.code;
       if (error instanceof ReturnFrom) return error.code;
       if (error instanceof LoopJump) return 0;
@@ -330,7 +328,7 @@ export class Shell implements Expander {
     const own: Table = new Map(table);
     for (const description of own.values()) description.retain();
     try {
-      for (const redirection of redirections) await this.#redirect(redirection, own);
+      for (const redirection of redirections) await redirect(redirection, own, this);
       if (this.#ownTable === table) {
         for (const description of table.values()) description.release();
         table.clear();
@@ -349,51 +347,11 @@ export class Shell implements Expander {
   /** `exec >log`: the redirection stays. */
   async #redirectForGood(redirections: Redirection[], table: Table): Promise<number> {
     try {
-      for (const redirection of redirections) await this.#redirect(redirection, table);
+      for (const redirection of redirections) await redirect(redirection, table, this);
       return 0;
     } catch (error) {
       if (!(error instanceof RedirectionProblem)) throw error;
       throw new BuiltinProblem(error.message);
-    }
-  }
-
-  async #redirect(redirection: Redirection, own: Table): Promise<void> {
-    const { fd, operator } = redirection;
-    const target = await expandString(redirection.target, this);
-    const replace = (description: Description | undefined) => {
-      own.get(fd)?.release();
-      if (description === undefined) own.delete(fd);
-      else own.set(fd, description);
-    };
-    if (operator === '<<<') {
-      const ends = pipe();
-      void ends.writer.write(Buffer.from(`${target}\n`)).finally(() => ends.writer.release());
-      replace(ends.reader);
-    } else if (operator === '>&' || operator === '<&') {
-      if (target === '-') return replace(undefined);
-      const source = own.get(Number(target));
-      if (source === undefined) throw new RedirectionProblem(`${target}: bad file descriptor`);
-      replace(source.retain());
-    } else replace(new FileDescription(this.#openFile(operator, target), this.files));
-  }
-
-  #openFile(operator: string, target: string): number {
-    const flags: Record<string, string> = { '<': 'r', '<>': 'a+', '>>': 'a' };
-    const flag = flags[operator] ?? 'w';
-    try {
-      const where =
-        flag === 'r' ? this.files.resolve(target, this.cwd) : this.files.resolveWritable(target, this.cwd);
-      if (flag !== 'r' && this.files.spaceLimit === 0 && !this.files.exists(target, this.cwd))
-        throw new FileError('ENOSPC');
-      const fd = openAs(where.host, flag);
-      if (flag === 'r' && statSync(where.host).isDirectory()) {
-        closeSync(fd);
-        throw new FileError('EISDIR');
-      }
-      return fd;
-    } catch (error) {
-      const verb = flag === 'r' ? 'open' : 'create';
-      throw new RedirectionProblem(`can't ${verb} ${target}: ${describe(codeOf(error))}`);
     }
   }
 
@@ -529,7 +487,7 @@ export class Shell implements Expander {
   ): Promise<number> {
     const [name = ''] = argv;
     const job = options.job ?? this.job;
-    const streams = { stdin: need(table, 0), stdout: need(table, 1), stderr: need(table, 2) };
+    const streams = streamsOf(table);
     const found = this.find(name, options.env.get('PATH') ?? '');
     if (found === undefined) {
       await streams.stderr.write(Buffer.from(`${this.name}: ${name}: inaccessible or not found\n`));
@@ -537,7 +495,23 @@ export class Shell implements Expander {
     }
     if (found.kind === 'applet') {
       if (!becomesAnother.has(found.name)) this.#onPid?.(job.pid);
-      return await this.#applet(found.name, argv, streams, job, options.env, table);
+      return await runApplet({
+        host: this.host,
+        job,
+        name: found.name,
+        args: argv.slice(1),
+        cwd: this.cwd,
+        env: options.env,
+        streams,
+        shellPid: this.job.pid,
+        run: async (next, other) => {
+          const shell = other?.job === undefined ? this : this.fork(other.job);
+          if (shell !== this) shell.#onPid = this.#onPid;
+          return await shell.execute(next, table, { job: other?.job ?? job, env: other?.env ?? options.env });
+        },
+        script: async (text, script, positional) =>
+          await this.#script(text, script, positional, streams, job, options.env),
+      });
     }
     const executable = this.host.files.isExecutablePlace(found.path)
       ? this.host.launcher.inspect(found.host, argv[0] ?? '')
@@ -546,27 +520,25 @@ export class Shell implements Expander {
       await streams.stderr.write(Buffer.from(`${this.name}: ${name}: ${executable.reason}\n`));
       return 126;
     }
-    if (executable.kind === 'script') {
-      const variables = new Map([...options.env].map(([key, value]) => [key, { value, exported: true }]));
-      const state = {
-        ...this.fork(job).state(),
-        variables,
-        functions: new Map(),
-        options: new Set<string>(),
-      };
-      const child = new Shell({ ...state, name, positional: argv.slice(1) });
-      return await child.runScript(executable.text, streams);
+    if (executable.kind === 'script')
+      return await this.#script(executable.text, name, argv.slice(1), streams, job, options.env);
+    let program: { pid: number; exited: Promise<number> };
+    try {
+      program = await startProgram({
+        command: executable.command,
+        args: [...executable.prefix, ...argv.slice(1)],
+        argv0: executable.prefix.length > 0 ? executable.command : name,
+        cwd: this.files.resolve(this.cwd).host,
+        env: { ...Object.fromEntries(options.env), ...this.host.programEnvironment },
+        ...streams,
+        job,
+        socketName: this.host.socketName(),
+      });
+    } catch (error) {
+      const reason = `can't execute: ${describe(codeOf(error))}`;
+      await streams.stderr.write(Buffer.from(`${this.name}: ${name}: ${reason}\n`));
+      return 126;
     }
-    const program = await startProgram({
-      command: executable.command,
-      args: [...executable.prefix, ...argv.slice(1)],
-      argv0: executable.prefix.length > 0 ? executable.command : name,
-      cwd: this.files.resolve(this.cwd).host,
-      env: { ...Object.fromEntries(options.env), ...this.host.programEnvironment },
-      ...streams,
-      job,
-      socketName: this.host.socketName(),
-    });
     this.#onPid?.(program.pid);
     if (options.job !== undefined && job.label[0] === name) job.hidden = true;
     return await job.interruptible(program.exited);
@@ -587,93 +559,24 @@ export class Shell implements Expander {
     };
   }
 
-  /** Where a command is: built in, or a file. */
-  find(
-    name: string,
-    path: string,
-  ): { kind: 'applet'; name: string } | { kind: 'file'; host: string; path: string } | undefined {
-    if (name.includes('/')) {
-      try {
-        const resolved = this.files.resolve(name, this.cwd);
-        const applet = /^\/system\/bin\/([^/]+)$/.exec(resolved.path)?.[1];
-        if (applet !== undefined && applets[applet] !== undefined) return { kind: 'applet', name: applet };
-        return this.files.exists(resolved.path) ? { kind: 'file', ...resolved } : undefined;
-      } catch {
-        return undefined;
-      }
-    }
-    if (applets[name] !== undefined) return { kind: 'applet', name };
-    for (const folder of path.split(':')) {
-      const found = folder === '' || name === '' ? undefined : this.find(`${folder}/${name}`, '');
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  find(name: string, path: string): Found | undefined {
+    return findCommand(this.files, this.cwd, name, path);
   }
 
-  async #applet(
+  /** Runs a script in a new shell that inherits the environment and nothing else. */
+  async #script(
+    text: string,
     name: string,
-    argv: string[],
+    positional: string[],
     streams: Streams,
     job: Job,
     env: ReadonlyMap<string, string>,
-    table: Table,
   ): Promise<number> {
-    const applet = applets[name];
-    if (applet === undefined) return 127;
-    const context: AppletContext = {
-      host: this.host,
-      job,
-      name,
-      args: argv.slice(1),
-      cwd: this.cwd,
-      env,
-      streams,
-      shellPid: this.job.pid,
-      run: async (next, options) => {
-        const shell = options?.job === undefined ? this : this.fork(options.job);
-        if (shell !== this) shell.#onPid = this.#onPid;
-        return await shell.execute(next, table, { job: options?.job ?? job, env: options?.env ?? env });
-      },
-      script: async (text, scriptName, positional) => {
-        const variables = new Map([...env].map(([key, value]) => [key, { value, exported: true }]));
-        const state = {
-          ...this.fork(job).state(),
-          variables,
-          functions: new Map(),
-          options: new Set<string>(),
-        };
-        return await new Shell({ ...state, name: scriptName, positional }).runScript(text, streams);
-      },
-      out: async (text) => {
-        job.check();
-        await streams.stdout.write(typeof text === 'string' ? Buffer.from(text) : text);
-      },
-      err: async (text) => await streams.stderr.write(Buffer.from(`${name}: ${text}\n`)),
-      read: async () => await job.interruptible(streams.stdin.read()),
-    };
-    try {
-      return await applet(context);
-    } catch (error) {
-      if (error instanceof Killed || error instanceof BrokenPipe || error instanceof ExitShell) throw error;
-      await context.err(error instanceof FileError ? error.message : describe(codeOf(error)));
-      return 1;
-    }
+    const variables = new Map([...env].map(([key, value]) => [key, { value, exported: true }]));
+    const state = { ...this.fork(job).state(), variables, functions: new Map(), options: new Set<string>() };
+    return await new Shell({ ...state, name, positional }).runScript(text, streams);
   }
 }
-
-/** Applets that exec the command they are given: the pid of `setsid prog &` is prog's. */
-const becomesAnother = new Set(['env', 'nice', 'nohup', 'setsid']);
-
-class RedirectionProblem extends Error {}
-
-function need(table: Table, fd: number): Description {
-  return table.get(fd) ?? closedDescription;
-}
-
-/** What `>&-` leaves behind. */
-const closedDescription = new OutputDescription(async () => {
-  throw new FileError('EINVAL');
-}).retain();
 
 function labelOf(item: ListItem): string[] {
   const [command] = item.andOr.first.commands;
