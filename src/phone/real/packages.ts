@@ -154,6 +154,8 @@ function aptCommand(folder: string, mirror: string, keyring: string, architectur
     ['Dir::Etc::preferences', '/dev/null'],
     ['Dir::Etc::preferencesparts', '/dev/null'],
     ['APT::Architecture', architecture],
+    // A mirror that can't be reached is an error, not a warning.
+    ['APT::Update::Error-Mode', 'any'],
     ['APT::Install-Recommends', 'false'],
     ['APT::Sandbox::User', 'root'],
     ['Acquire::Languages', 'none'],
