@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Bench, buildProbe, eventually, hostAbi, type Make } from './bench.ts';
@@ -102,6 +103,25 @@ export function lifetimeSuite(make: Make, get: () => Bench): void {
       expect((await bench.shell('cat', Buffer.alloc(300_000, 97))).out.length).toBe(300_000);
       expect(performance.now() - begun).toBeGreaterThan(1000);
       await bench.phone.fault('clear');
+    });
+
+    test('a push that breaks off leaves nothing under its name', async () => {
+      const bench = get();
+      const path = join(bench.folder, 'broken-off');
+      writeFileSync(path, Buffer.alloc(20_000_000, 7));
+      await bench.phone.fault('slow', { bytesPerSecond: 4_000_000 });
+      const push = bench.background('push', path, '/data/local/tmp/broken-off');
+      const size = async () => Number((await bench.shell('stat -c %s /data/local/tmp/broken-off')).out);
+      await eventually(async () => (await size()) > 0, 'it has begun');
+      await bench.phone.fault('disconnect');
+      await bench.phone.fault('clear');
+      expect((await push).exitCode).not.toBe(0);
+      await bench.reconnect();
+      await eventually(
+        async () => (await bench.shell('ls /data/local/tmp/broken-off')).code !== 0,
+        'it is gone',
+        10,
+      );
     });
 
     test('disk-full: df and pushes say so', async () => {

@@ -29,6 +29,7 @@ test('^D ends input once, ^C interrupts and throws typed-ahead lines away', asyn
   second.terminal.onInterrupt = () => {
     interrupts += 1;
   };
+  await new Promise((resolve) => setImmediate(resolve));
   expect(await second.terminal.read()).toBeNull();
   expect(interrupts).toBe(1);
 });
