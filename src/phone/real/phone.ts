@@ -41,6 +41,8 @@ export async function startReal(options: PhoneOptions): Promise<Phone> {
       suggestions: ['Run it as root.'],
     });
   }
+  // What this process writes from now on, once a second too, is to be read by another user: the phone's.
+  process.umask(0o022);
   const abi = options.abi ?? native;
   const phone = new RealPhone(options, abi, qemuFor(abi));
   try {
