@@ -59,8 +59,8 @@ void* Arena::take_bytes(std::size_t bytes) {
   const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   if (rounded > capacity_ - used_) {
     throw Failure("memory.arena", "the arena of " + std::to_string(capacity_) + " bytes has " +
-                                      std::to_string(capacity_ - used_) + " left, " + std::to_string(rounded) +
-                                      " are asked for");
+                                      std::to_string(capacity_ - used_) + " left, " +
+                                      std::to_string(rounded) + " are asked for");
   }
   std::byte* memory = measuring_ || base_ == nullptr ? nullptr : base_ + used_;
   if (memory != nullptr) ASAN_UNPOISON_MEMORY_REGION(memory, bytes);

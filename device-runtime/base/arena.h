@@ -1,6 +1,6 @@
-// One block of memory from which buffers are taken in a stack-like manner, so that the peak is known before the first
-// step. Every buffer starts at a multiple of kAlignment bytes.
-// What this file does not do: free single buffers, grow, share between threads.
+// One block of memory from which buffers are taken in a stack-like manner, so that the peak is known before
+// the first step. Every buffer starts at a multiple of kAlignment bytes. What this file does not do: free
+// single buffers, grow, share between threads.
 #pragma once
 
 #include <cstddef>
@@ -12,12 +12,14 @@ namespace mft {
 
 class Arena {
  public:
-  static constexpr std::size_t kAlignment = 128;  // two cache lines: neighbours never share one, nor a prefetched pair
+  static constexpr std::size_t kAlignment =
+      128;  // two cache lines: neighbours never share one, nor a prefetched pair
 
-  // capacity in bytes; zeroed, reserved at once, touched only as it is used. Failure "memory.arena" if there is none.
+  // capacity in bytes; zeroed, reserved at once, touched only as it is used. Failure "memory.arena" if there
+  // is none.
   explicit Arena(std::size_t capacity);
-  // An arena that holds nothing and counts: take() returns spans of a null pointer with the right size. Run the same
-  // planning code over it to learn high_water(), then make the real arena.
+  // An arena that holds nothing and counts: take() returns spans of a null pointer with the right size. Run
+  // the same planning code over it to learn high_water(), then make the real arena.
   static Arena measuring();
   ~Arena();
   Arena(Arena&& other) noexcept;
@@ -29,7 +31,8 @@ class Arena {
   template <class T>
   std::span<T> take(std::int64_t count) {
     static_assert(alignof(T) <= kAlignment);
-    if (count < 0 || static_cast<std::uint64_t>(count) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)) {
+    if (count < 0 ||
+        static_cast<std::uint64_t>(count) > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)) {
       fail_size();
     }
     const std::size_t size = static_cast<std::size_t>(count);

@@ -17,8 +17,8 @@ constexpr std::uint64_t kNextBits = 24;
 constexpr std::uint64_t kNextMask = (std::uint64_t{1} << kNextBits) - 1;
 
 std::uint64_t make_ticket(std::uint32_t generation, std::int64_t tasks, std::int64_t next) {
-  return (static_cast<std::uint64_t>(generation & 0xFFFF) << 48) | (static_cast<std::uint64_t>(tasks) << kNextBits) |
-         static_cast<std::uint64_t>(next);
+  return (static_cast<std::uint64_t>(generation & 0xFFFF) << 48) |
+         (static_cast<std::uint64_t>(tasks) << kNextBits) | static_cast<std::uint64_t>(next);
 }
 
 void relax() {
@@ -29,8 +29,8 @@ void relax() {
 #endif
 }
 
-// How long a thread that has nothing to do stays awake: longer than the serial code between two regions of a step,
-// short enough to cost no energy worth naming.
+// How long a thread that has nothing to do stays awake: longer than the serial code between two regions of a
+// step, short enough to cost no energy worth naming.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
 // Spins until ready() or the time is over; returns ready().
@@ -110,8 +110,8 @@ void ThreadPool::stop_workers() {
   stop_.store(false, std::memory_order_relaxed);
 }
 
-// Gives worker w the w-th CPU after the caller's. Called at the start of a region; does nothing while the caller stays
-// where it is.
+// Gives worker w the w-th CPU after the caller's. Called at the start of a region; does nothing while the
+// caller stays where it is.
 void ThreadPool::place_workers() {
   if (!options_.pin || threads_ == 1 || options_.cpus.size() < 2) return;
   const int here = sched_getcpu();
@@ -149,8 +149,8 @@ void ThreadPool::run(std::int64_t tasks, const void* context, Call call) {
   const std::uint32_t generation = generation_.load(std::memory_order_relaxed) + 1;
   const bool alone = threads_ == 1 || tasks == 1;
   if (!alone) place_workers();
-  const std::int64_t reserved =
-      options_.reserve_first_tile ? (tasks < threads_ ? tasks : threads_) : 0;  // taken by index, not by ticket
+  const std::int64_t reserved = options_.reserve_first_tile ? (tasks < threads_ ? tasks : threads_)
+                                                            : 0;  // taken by index, not by ticket
   ticket_.store(make_ticket(generation, tasks, reserved), std::memory_order_release);
   generation_.store(generation, std::memory_order_release);
   if (!alone) generation_.notify_all();
@@ -196,7 +196,8 @@ void ThreadPool::work(int worker, std::uint32_t generation) {
     if (worker < tasks) one(worker);
   }
   while (is_open() && (ticket & kNextMask) < ((ticket >> kNextBits) & kNextMask)) {
-    if (ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+    if (ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {
       one(static_cast<std::int64_t>(ticket & kNextMask));
       ticket = ticket_.load(std::memory_order_acquire);
     }

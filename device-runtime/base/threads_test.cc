@@ -51,7 +51,8 @@ TEST(ThreadPool, StandsManyShortRegions) {
   for (int round = 0; round < 50000; ++round) {
     const std::int64_t tasks = 1 + round % 5;
     expected += tasks * round;
-    pool.parallel_for(tasks, [&, round](std::int64_t, int) { total.fetch_add(round, std::memory_order_relaxed); });
+    pool.parallel_for(tasks,
+                      [&, round](std::int64_t, int) { total.fetch_add(round, std::memory_order_relaxed); });
   }
   EXPECT_EQ(total.load(), expected);
 }
@@ -71,7 +72,8 @@ TEST(ThreadPool, ChangesItsSizeBetweenRegions) {
     pool.set_threads(threads);
     EXPECT_EQ(pool.threads(), threads);
     std::vector<std::atomic<int>> seen(static_cast<std::size_t>(threads));
-    pool.parallel_for(64, [&](std::int64_t, int worker) { seen[static_cast<std::size_t>(worker)].fetch_add(1); });
+    pool.parallel_for(64,
+                      [&](std::int64_t, int worker) { seen[static_cast<std::size_t>(worker)].fetch_add(1); });
     for (const auto& count : seen) EXPECT_GT(count.load(), 0);
   }
   EXPECT_THROW(pool.set_threads(0), Failure);
@@ -81,9 +83,11 @@ TEST(ThreadPool, ChangesItsSizeBetweenRegions) {
 TEST(ThreadPool, ThrowsAgainWhatATaskThrew) {
   ThreadPool pool(3);
   for (int round = 0; round < 20; ++round) {
-    EXPECT_THROW(
-        pool.parallel_for(100, [](std::int64_t task, int) { if (task == 37) throw std::runtime_error("37"); }),
-        std::runtime_error);
+    EXPECT_THROW(pool.parallel_for(100,
+                                   [](std::int64_t task, int) {
+                                     if (task == 37) throw std::runtime_error("37");
+                                   }),
+                 std::runtime_error);
     std::atomic<int> done{0};
     pool.parallel_for(10, [&](std::int64_t, int) { done.fetch_add(1); });
     EXPECT_EQ(done.load(), 10);
@@ -92,13 +96,17 @@ TEST(ThreadPool, ThrowsAgainWhatATaskThrew) {
 
 TEST(ThreadPool, RefusesNestedRegions) {
   ThreadPool pool(2);
-  EXPECT_THROW(pool.parallel_for(1, [&](std::int64_t, int) { pool.parallel_for(1, [](std::int64_t, int) {}); }), Failure);
+  EXPECT_THROW(
+      pool.parallel_for(1, [&](std::int64_t, int) { pool.parallel_for(1, [](std::int64_t, int) {}); }),
+      Failure);
 }
 
 double cpu_seconds() {
   rusage usage{};
   EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 

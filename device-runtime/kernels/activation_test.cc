@@ -13,7 +13,8 @@ const ActivationKind kKinds[] = {ActivationKind::kGeluTanh, ActivationKind::kSil
 std::vector<float> inputs() {
   std::vector<float> x = random_vector(70001, 1, 6.0f);
   for (int i = -400; i <= 400; ++i) x.push_back(static_cast<float>(i) * 0.25f);
-  for (const float extreme : {0.0f, -0.0f, 1e-30f, -1e-30f, 1e10f, -1e10f, 1e20f, -1e20f}) x.push_back(extreme);
+  for (const float extreme : {0.0f, -0.0f, 1e-30f, -1e-30f, 1e10f, -1e10f, 1e20f, -1e20f})
+    x.push_back(extreme);
   return x;
 }
 
@@ -78,8 +79,8 @@ TEST(GatedActivation, EqualsTheReferenceWithTheSameBitsEverywhere) {
           gated_forward(pool, kind, N, F, fused.data(), fused.data() + F, ld, y.data(), ldy);
           gated_backward(pool, kind, N, F, fused.data(), fused.data() + F, ld, dy.data(), ldy, d_fused.data(),
                          d_fused.data() + F, ld);
-          gated_backward(pool, kind, N, F, in_place.data(), in_place.data() + F, ld, dy.data(), ldy, in_place.data(),
-                         in_place.data() + F, ld);
+          gated_backward(pool, kind, N, F, in_place.data(), in_place.data() + F, ld, dy.data(), ldy,
+                         in_place.data(), in_place.data() + F, ld);
           for (i64 n = 0; n < N; ++n) std::fill_n(in_place.begin() + n * ld + 2 * F, 3, 0.0f);
           EXPECT_TRUE(same_bits(d_fused, in_place));
           return Outputs{y, d_fused};
@@ -87,8 +88,8 @@ TEST(GatedActivation, EqualsTheReferenceWithTheSameBitsEverywhere) {
         false);
     std::vector<double> x = to_double(fused), d = to_double(dy), y(dy.size()), d_fused(fused.size());
     reference::gated_forward(kind, N, F, x.data(), x.data() + F, ld, y.data(), ldy);
-    reference::gated_backward(kind, N, F, x.data(), x.data() + F, ld, d.data(), ldy, d_fused.data(), d_fused.data() + F,
-                              ld);
+    reference::gated_backward(kind, N, F, x.data(), x.data() + F, ld, d.data(), ldy, d_fused.data(),
+                              d_fused.data() + F, ld);
     EXPECT_LT(relative_error(out[0], y), 2e-6);
     EXPECT_LT(relative_error(out[1], d_fused), 2e-6);
   }
@@ -97,7 +98,8 @@ TEST(GatedActivation, EqualsTheReferenceWithTheSameBitsEverywhere) {
 TEST(GatedActivation, ReferenceGradientIsRight) {
   const i64 N = 2, F = 3;
   for (const ActivationKind kind : kKinds) {
-    const std::vector<double> x = to_double(random_vector(N * 2 * F, 1, 2.0f)), dy = to_double(random_vector(N * F, 2));
+    const std::vector<double> x = to_double(random_vector(N * 2 * F, 1, 2.0f)),
+                              dy = to_double(random_vector(N * F, 2));
     std::vector<double> gradient(x.size());
     reference::gated_backward(kind, N, F, x.data(), x.data() + F, 2 * F, dy.data(), F, gradient.data(),
                               gradient.data() + F, 2 * F);

@@ -28,8 +28,8 @@ AdamWStep adamw_step(double learning_rate, double beta1, double beta2, double ep
   return step;
 }
 
-void adamw(ThreadPool& pool, i64 n, const AdamWStep& step, float* parameter, float* gradient, float* m, float* v,
-           bool zero_gradient) {
+void adamw(ThreadPool& pool, i64 n, const AdamWStep& step, float* parameter, float* gradient, float* m,
+           float* v, bool zero_gradient) {
   for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) {
     isa.adamw(count, step, parameter + i, gradient + i, m + i, v + i, zero_gradient);
   });

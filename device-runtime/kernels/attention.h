@@ -1,4 +1,5 @@
-// Causal multi-head attention in tiles with online softmax (Dao et al., FlashAttention): no T x T matrix is ever made.
+// Causal multi-head attention in tiles with online softmax (Dao et al., FlashAttention): no T x T matrix is
+// ever made.
 #pragma once
 
 #include "base/threads.h"
@@ -19,21 +20,23 @@ struct AttentionShape {
 
 std::size_t attention_workspace(int threads, const AttentionShape& shape);
 
-// qkv [B*T, (H + 2 Hkv) * D] with row distance ld_qkv: all queries, then all keys, then all values of a token.
-// out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled scores, all that backward needs.
-// dropout acts on the attention probabilities (GPT-2's attn_pdrop).
-void attention_forward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv, float* out,
-                       i64 ld_out, float* logsumexp, const DropoutSite& dropout, Workspace workspace);
+// qkv [B*T, (H + 2 Hkv) * D] with row distance ld_qkv: all queries, then all keys, then all values of a
+// token. out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled scores, all that
+// backward needs. dropout acts on the attention probabilities (GPT-2's attn_pdrop).
+void attention_forward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv,
+                       float* out, i64 ld_out, float* logsumexp, const DropoutSite& dropout,
+                       Workspace workspace);
 
 // d_qkv [B*T, (H + 2 Hkv) * D] is overwritten. out and logsumexp as forward made them.
-void attention_backward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv, const float* out,
-                        i64 ld_out, const float* logsumexp, const float* d_out, i64 ld_d_out, float* d_qkv,
-                        i64 ld_d_qkv, const DropoutSite& dropout, Workspace workspace);
+void attention_backward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv,
+                        const float* out, i64 ld_out, const float* logsumexp, const float* d_out,
+                        i64 ld_d_out, float* d_qkv, i64 ld_d_qkv, const DropoutSite& dropout,
+                        Workspace workspace);
 
-// One new token against a cache, for generation. q [H*D]; keys, values: row t at keys + t * ld_kv, Hkv*D wide, `length`
-// rows, the new token's own among them (shape.batch and shape.time are not read). out [H*D].
+// One new token against a cache, for generation. q [H*D]; keys, values: row t at keys + t * ld_kv, Hkv*D
+// wide, `length` rows, the new token's own among them (shape.batch and shape.time are not read). out [H*D].
 std::size_t attention_decode_workspace(const AttentionShape& shape, i64 length);
-void attention_decode(ThreadPool& pool, const AttentionShape& shape, i64 length, const float* q, const float* keys,
-                      const float* values, i64 ld_kv, float* out, Workspace workspace);
+void attention_decode(ThreadPool& pool, const AttentionShape& shape, i64 length, const float* q,
+                      const float* keys, const float* values, i64 ld_kv, float* out, Workspace workspace);
 
 }  // namespace mft::kernels

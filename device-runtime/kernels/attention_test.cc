@@ -27,16 +27,18 @@ struct Problem {
 
   // out, logsumexp, d_qkv
   Outputs compute(ThreadPool& pool) const {
-    std::vector<float> out(d_out.size()), lse(static_cast<std::size_t>(s.batch * s.heads * s.time)), d_qkv(qkv.size());
+    std::vector<float> out(d_out.size()), lse(static_cast<std::size_t>(s.batch * s.heads * s.time)),
+        d_qkv(qkv.size());
     const Scratch scratch(attention_workspace(pool.threads(), s));
     attention_forward(pool, s, qkv.data(), ld_qkv, out.data(), ld_out, lse.data(), dropout, scratch);
-    attention_backward(pool, s, qkv.data(), ld_qkv, out.data(), ld_out, lse.data(), d_out.data(), ld_out, d_qkv.data(),
-                       ld_qkv, dropout, scratch);
+    attention_backward(pool, s, qkv.data(), ld_qkv, out.data(), ld_out, lse.data(), d_out.data(), ld_out,
+                       d_qkv.data(), ld_qkv, dropout, scratch);
     return {out, lse, d_qkv};
   }
 
   std::vector<std::vector<double>> expected() const {
-    std::vector<double> out(d_out.size()), lse(static_cast<std::size_t>(s.batch * s.heads * s.time)), d_qkv(qkv.size());
+    std::vector<double> out(d_out.size()), lse(static_cast<std::size_t>(s.batch * s.heads * s.time)),
+        d_qkv(qkv.size());
     const std::vector<double> x = to_double(qkv), dy = to_double(d_out);
     reference::attention_forward(s, x.data(), ld_qkv, out.data(), ld_out, lse.data(), dropout);
     reference::attention_backward(s, x.data(), ld_qkv, dy.data(), ld_out, d_qkv.data(), ld_qkv, dropout);
@@ -54,9 +56,9 @@ TEST(Attention, EqualsTheReferenceWithTheSameBitsEverywhere) {
     AttentionShape s;
     float dropout;
   } cases[] = {
-      {shape(2, 33, 2, 2, 8), 0},           {shape(1, 100, 3, 3, 20), 0},  {shape(3, 97, 4, 4, 64), 0.1f},
-      {shape(1, 200, 4, 2, 16), 0},         {shape(2, 193, 8, 4, 24), 0},  {shape(1, 250, 2, 1, 32, 40), 0.2f},
-      {shape(2, 300, 4, 4, 12, 100), 0},    {shape(1, 96, 1, 1, 128), 0},  {shape(1, 5, 2, 1, 256), 0},
+      {shape(2, 33, 2, 2, 8), 0},        {shape(1, 100, 3, 3, 20), 0}, {shape(3, 97, 4, 4, 64), 0.1f},
+      {shape(1, 200, 4, 2, 16), 0},      {shape(2, 193, 8, 4, 24), 0}, {shape(1, 250, 2, 1, 32, 40), 0.2f},
+      {shape(2, 300, 4, 4, 12, 100), 0}, {shape(1, 96, 1, 1, 128), 0}, {shape(1, 5, 2, 1, 256), 0},
   };
   for (const auto& c : cases) {
     const Problem problem(c.s, c.dropout);
@@ -65,7 +67,8 @@ TEST(Attention, EqualsTheReferenceWithTheSameBitsEverywhere) {
     const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return problem.compute(pool); }, many);
     const auto expected = problem.expected();
     for (std::size_t i = 0; i < 3; ++i) {
-      EXPECT_LT(relative_error(out[i], expected[i]), 5e-6) << "output " << i << ", T " << c.s.time << ", D " << c.s.head_dim;
+      EXPECT_LT(relative_error(out[i], expected[i]), 5e-6)
+          << "output " << i << ", T " << c.s.time << ", D " << c.s.head_dim;
     }
   }
 }
@@ -78,7 +81,8 @@ TEST(Attention, ReferenceGradientIsRight) {
       const std::vector<double> dy = to_double(problem.d_out);
       check_gradient(to_double(problem.qkv), problem.expected()[2], [&](const std::vector<double>& x) {
         std::vector<double> out(dy.size()), lse(static_cast<std::size_t>(s.batch * s.heads * s.time));
-        reference::attention_forward(s, x.data(), problem.ld_qkv, out.data(), problem.ld_out, lse.data(), problem.dropout);
+        reference::attention_forward(s, x.data(), problem.ld_qkv, out.data(), problem.ld_out, lse.data(),
+                                     problem.dropout);
         double sum = 0;
         for (std::size_t i = 0; i < dy.size(); ++i) sum += out[i] * dy[i];
         return sum;
@@ -92,12 +96,14 @@ TEST(Attention, BackwardByTilesHasTheBitsOfBackwardByHeads) {
   ThreadPool pool(2);
   const Problem many(shape(8, 230, 1, 1, 16), 0);  // 8 heads: one pass each
   const Outputs all = many.compute(pool);
-  Problem one(shape(1, 230, 1, 1, 16), 0);         // 1 head: tiles
+  Problem one(shape(1, 230, 1, 1, 16), 0);  // 1 head: tiles
   std::copy_n(many.qkv.begin(), one.qkv.size(), one.qkv.begin());
   std::copy_n(many.d_out.begin(), one.d_out.size(), one.d_out.begin());
   const Outputs alone = one.compute(pool);
   for (std::size_t i = 0; i < alone.size(); ++i) {
-    EXPECT_TRUE(same_bits(alone[i], {all[i].begin(), all[i].begin() + static_cast<std::ptrdiff_t>(alone[i].size())})) << i;
+    EXPECT_TRUE(
+        same_bits(alone[i], {all[i].begin(), all[i].begin() + static_cast<std::ptrdiff_t>(alone[i].size())}))
+        << i;
   }
 }
 
@@ -110,8 +116,8 @@ TEST(Attention, DecodeEqualsTheLastRowOfForward) {
       std::vector<float> y(static_cast<std::size_t>(s.heads * s.head_dim));
       const Scratch scratch(attention_decode_workspace(s, s.time));
       const float* const keys = problem.qkv.data() + s.heads * s.head_dim;
-      attention_decode(pool, s, s.time, problem.qkv.data() + last * problem.ld_qkv, keys, keys + s.kv_heads * s.head_dim,
-                       problem.ld_qkv, y.data(), scratch);
+      attention_decode(pool, s, s.time, problem.qkv.data() + last * problem.ld_qkv, keys,
+                       keys + s.kv_heads * s.head_dim, problem.ld_qkv, y.data(), scratch);
       return Outputs{y};
     });
     const std::vector<double> expected = problem.expected()[0];

@@ -26,7 +26,8 @@ inline void check_workspace(const char* kernel, Workspace workspace, std::size_t
 inline void check_dropout(const DropoutSite& site) {
   check_that(site.probability >= 0.0f && site.probability < 1.0f, "kernels.dropout",
              "dropout: the probability must be at least 0 and below 1");
-  check_that(site.layer < (1u << 24) && site.site < (1u << 8), "kernels.dropout", "dropout: layer or site out of range");
+  check_that(site.layer < (1u << 24) && site.site < (1u << 8), "kernels.dropout",
+             "dropout: layer or site out of range");
 }
 
 }  // namespace mft::kernels

@@ -1,7 +1,7 @@
-// The fused head. Rows with a target are gathered in blocks; a block's logits are made for the whole vocabulary if that is
-// small enough (then nothing is computed twice), else stretch by stretch: once for the logsumexp, once more for the
-// gradient. All sums have the same order either way: logsumexp by kVocabTile, d_hidden by k blocks of the product, dW by
-// kGradientRows.
+// The fused head. Rows with a target are gathered in blocks; a block's logits are made for the whole
+// vocabulary if that is small enough (then nothing is computed twice), else stretch by stretch: once for the
+// logsumexp, once more for the gradient. All sums have the same order either way: logsumexp by kVocabTile,
+// d_hidden by k blocks of the product, dW by kGradientRows.
 #include "kernels/cross_entropy.h"
 
 #include <algorithm>
@@ -17,19 +17,19 @@ namespace mft::kernels {
 namespace {
 
 constexpr i64 kVocabTile = 1024;
-constexpr i64 kStretch = 3072;                   // a multiple of kVocabTile and of kGemmBlockK
+constexpr i64 kStretch = 3072;  // a multiple of kVocabTile and of kGemmBlockK
 constexpr i64 kGradientRows = 128;
-constexpr i64 kStretchRows = 512;                // a multiple of kGradientRows
-constexpr i64 kWholeLogits = i64{32} << 20;      // bytes up to which a block has all its logits at once
+constexpr i64 kStretchRows = 512;            // a multiple of kGradientRows
+constexpr i64 kWholeLogits = i64{32} << 20;  // bytes up to which a block has all its logits at once
 static_assert(kStretch % kVocabTile == 0 && kStretch % kGemmBlockK == 0 && kStretchRows % kGradientRows == 0);
 
 constexpr i64 round_up(i64 x) { return (x + 31) / 32 * 32; }
 
 // How a problem is cut, and where its buffers lie in the workspace (offsets in floats).
 struct Layout {
-  bool whole;      // all logits of a row block at once
+  bool whole;  // all logits of a row block at once
   i64 block_rows;
-  i64 stretch;     // logits of a row at once
+  i64 stretch;  // logits of a row at once
   i64 hidden, d_hidden, logits, state, index, gemm;
   i64 gemm_bytes;
 
@@ -57,7 +57,9 @@ struct Layout {
     gemm_bytes = static_cast<i64>(most);
   }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(gemm) * sizeof(float) + static_cast<std::size_t>(gemm_bytes); }
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(gemm) * sizeof(float) + static_cast<std::size_t>(gemm_bytes);
+  }
 };
 
 struct Gradients {
@@ -68,8 +70,8 @@ struct Gradients {
 
 class Head {
  public:
-  Head(ThreadPool& pool, const CrossEntropyShape& shape, const float* hidden, Weights W, const std::int32_t* targets,
-       float* losses, const Gradients* gradients, Workspace workspace)
+  Head(ThreadPool& pool, const CrossEntropyShape& shape, const float* hidden, Weights W,
+       const std::int32_t* targets, float* losses, const Gradients* gradients, Workspace workspace)
       : isa_(table()),
         pool_(pool),
         s_(shape),
@@ -79,7 +81,8 @@ class Head {
         losses_(losses),
         gradients_(gradients),
         layout_(pool.threads(), shape, gradients != nullptr) {
-    check_that(s_.rows >= 0 && s_.channels > 0 && s_.vocab > 0, "kernels.shape", "cross_entropy: impossible sizes");
+    check_that(s_.rows >= 0 && s_.channels > 0 && s_.vocab > 0, "kernels.shape",
+               "cross_entropy: impossible sizes");
     check_workspace("cross_entropy", workspace, layout_.bytes());
     float* const base = reinterpret_cast<float*>(workspace.data());
     hidden_ = base + layout_.hidden;
@@ -160,8 +163,8 @@ class Head {
   }
 
   void make_logits(i64 rows, i64 v) {
-    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.at(v * s_.channels), s_.channels,
-         logits_, layout_.stretch, 0.0f, {}, gemm_);
+    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.at(v * s_.channels),
+         s_.channels, logits_, layout_.stretch, 0.0f, {}, gemm_);
   }
 
   void fold(const std::int32_t* index, i64 rows, i64 v) {
@@ -216,15 +219,16 @@ std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape,
   return Layout(threads, shape, backward).bytes();
 }
 
-CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape, const float* hidden,
-                                         Weights W, const std::int32_t* targets, float* losses, Workspace workspace) {
+CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape,
+                                         const float* hidden, Weights W, const std::int32_t* targets,
+                                         float* losses, Workspace workspace) {
   return Head(pool, shape, hidden, W, targets, losses, nullptr, workspace).run();
 }
 
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
                                                   const float* hidden, Weights W, const std::int32_t* targets,
-                                                  float gradient_scale, float* losses, float* d_hidden, float* dW,
-                                                  Workspace workspace) {
+                                                  float gradient_scale, float* losses, float* d_hidden,
+                                                  float* dW, Workspace workspace) {
   const Gradients gradients{gradient_scale, d_hidden, dW};
   return Head(pool, shape, hidden, W, targets, losses, &gradients, workspace).run();
 }

@@ -23,16 +23,17 @@ struct CrossEntropyResult {
 // Bytes for the functions below; backward says whether cross_entropy_forward_backward is called.
 std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward);
 
-// hidden [N, C]; W [V, C] contiguous; targets [N], each in [0, V) or kIgnoredTarget (else Failure "kernels.target").
-// losses [N] or null: 0 for ignored rows.
-CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape, const float* hidden,
-                                         Weights W, const std::int32_t* targets, float* losses, Workspace workspace);
+// hidden [N, C]; W [V, C] contiguous; targets [N], each in [0, V) or kIgnoredTarget (else Failure
+// "kernels.target"). losses [N] or null: 0 for ignored rows.
+CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape,
+                                         const float* hidden, Weights W, const std::int32_t* targets,
+                                         float* losses, Workspace workspace);
 
-// The same losses (to the bit), and the gradients of gradient_scale * loss_sum: d_hidden [N, C] is overwritten (0 for
-// ignored rows), dW [V, C] is added to, or null (a frozen head).
+// The same losses (to the bit), and the gradients of gradient_scale * loss_sum: d_hidden [N, C] is
+// overwritten (0 for ignored rows), dW [V, C] is added to, or null (a frozen head).
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
                                                   const float* hidden, Weights W, const std::int32_t* targets,
-                                                  float gradient_scale, float* losses, float* d_hidden, float* dW,
-                                                  Workspace workspace);
+                                                  float gradient_scale, float* losses, float* d_hidden,
+                                                  float* dW, Workspace workspace);
 
 }  // namespace mft::kernels

@@ -23,18 +23,20 @@ struct Problem {
   // losses of the forward, losses of the backward, d_hidden, dW
   Outputs compute(ThreadPool& pool, double* loss_sum) const {
     const i64 N = shape.rows;
-    std::vector<float> forward(static_cast<std::size_t>(N), 7.0f), losses = forward, d_hidden(hidden.size(), 7.0f), d = dW;
+    std::vector<float> forward(static_cast<std::size_t>(N), 7.0f), losses = forward,
+                                                                   d_hidden(hidden.size(), 7.0f), d = dW;
     const Scratch evaluation(cross_entropy_workspace(pool.threads(), shape, false));
     const Scratch training(cross_entropy_workspace(pool.threads(), shape, true));
-    const auto a = cross_entropy_forward(pool, shape, hidden.data(), W.data(), targets.data(), forward.data(), evaluation);
-    const auto b = cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(), kScale,
-                                                  losses.data(), d_hidden.data(), d.data(), training);
+    const auto a = cross_entropy_forward(pool, shape, hidden.data(), W.data(), targets.data(), forward.data(),
+                                         evaluation);
+    const auto b = cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(),
+                                                  kScale, losses.data(), d_hidden.data(), d.data(), training);
     EXPECT_EQ(a.loss_sum, b.loss_sum);
     EXPECT_EQ(a.tokens, b.tokens);
     // A frozen head gives the same d_hidden.
     std::vector<float> frozen(hidden.size());
-    cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(), kScale, nullptr, frozen.data(),
-                                   nullptr, training);
+    cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(), kScale, nullptr,
+                                   frozen.data(), nullptr, training);
     EXPECT_TRUE(same_bits(frozen, d_hidden));
     EXPECT_TRUE(same_bits(forward, losses));
     if (loss_sum != nullptr) *loss_sum = b.loss_sum;
@@ -83,7 +85,8 @@ TEST(CrossEntropy, GoesByStretchesForLargeVocabularies) {
   const std::vector<double> hidden = to_double(p.hidden), W = to_double(p.W);
   std::vector<double> losses(p.targets.size()), d_hidden(hidden.size()), dW = to_double(p.dW);
   reference::cross_entropy<double>(p.shape, hidden.data(), W.data(), p.targets.data(),
-                                   static_cast<double>(Problem::kScale), losses.data(), d_hidden.data(), dW.data());
+                                   static_cast<double>(Problem::kScale), losses.data(), d_hidden.data(),
+                                   dW.data());
   EXPECT_LT(relative_error(out[0], losses), 1e-6);
   EXPECT_LT(relative_error(out[1], d_hidden), 5e-6);
   EXPECT_LT(relative_error(out[2], dW), 5e-6);
@@ -117,8 +120,8 @@ TEST(CrossEntropy, ReferenceGradientIsRight) {
   reference::cross_entropy<double>(p.shape, all.data(), all.data() + split, p.targets.data(), 0.5, nullptr,
                                    gradient.data(), gradient.data() + split);
   check_gradient(all, gradient, [&](const std::vector<double>& v) {
-    return 0.5 * reference::cross_entropy<double>(p.shape, v.data(), v.data() + split, p.targets.data(), 1.0, nullptr,
-                                                  nullptr, nullptr)
+    return 0.5 * reference::cross_entropy<double>(p.shape, v.data(), v.data() + split, p.targets.data(), 1.0,
+                                                  nullptr, nullptr, nullptr)
                      .loss_sum;
   });
 }

@@ -13,7 +13,8 @@ void dropout(ThreadPool& pool, i64 n, const float* x, float* y, const DropoutSit
     if (x != y) for_stretches(pool, n, [&](i64 i, i64 count) { std::copy_n(x + i, count, y + i); });
     return;
   }
-  for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) { isa.dropout(site, i, count, x + i, y + i); });
+  for_stretches(pool, n,
+                [&, &isa = table()](i64 i, i64 count) { isa.dropout(site, i, count, x + i, y + i); });
 }
 
 void philox(const DropoutSite& site, std::uint64_t block, std::uint32_t out[4]) {

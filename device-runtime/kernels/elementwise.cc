@@ -40,7 +40,8 @@ double sum_of_squares(ThreadPool& pool, i64 n, const float* x) {
   std::array<double, kParts> parts{};
   const i64 count = (n + tile - 1) / tile;
   pool.parallel_for(count, [&, &isa = table()](i64 task, int) {
-    parts[static_cast<std::size_t>(task)] = isa.sum_of_squares(std::min(tile, n - task * tile), x + task * tile);
+    parts[static_cast<std::size_t>(task)] =
+        isa.sum_of_squares(std::min(tile, n - task * tile), x + task * tile);
   });
   double total = 0;
   for (i64 i = 0; i < count; ++i) total += parts[static_cast<std::size_t>(i)];

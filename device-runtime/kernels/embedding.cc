@@ -11,16 +11,17 @@ void check_ids(i64 N, i64 C, const std::int32_t* ids, i64 rows) {
   check_that(N >= 0 && C > 0 && rows > 0, "kernels.shape", "embedding: impossible sizes");
   for (i64 n = 0; n < N; ++n) {
     if (ids[n] < 0 || ids[n] >= rows) {
-      throw Failure("kernels.id", "embedding: id " + std::to_string(ids[n]) + " at position " + std::to_string(n) +
-                                      " is outside a table of " + std::to_string(rows) + " rows");
+      throw Failure("kernels.id", "embedding: id " + std::to_string(ids[n]) + " at position " +
+                                      std::to_string(n) + " is outside a table of " + std::to_string(rows) +
+                                      " rows");
     }
   }
 }
 
 }  // namespace
 
-void embedding_forward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, Weights table_of, i64 rows, float beta,
-                       float* out) {
+void embedding_forward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, Weights table_of, i64 rows,
+                       float beta, float* out) {
   check_ids(N, C, ids, rows);
   for_rows(pool, N, C, [&, &isa = table()](i64 begin, i64 end) {
     for (i64 n = begin; n < end; ++n) {

@@ -1,6 +1,6 @@
-// One number over the bits of every kernel's outputs. It is committed, so that builds for other architectures (arm64 under
-// an emulator or on a phone) are compared with this one without meeting it. A change of the number means that training
-// curves change: say so in the commit.
+// One number over the bits of every kernel's outputs. It is committed, so that builds for other architectures
+// (arm64 under an emulator or on a phone) are compared with this one without meeting it. A change of the
+// number means that training curves change: say so in the commit.
 #include "kernels/activation.h"
 #include "kernels/adamw.h"
 #include "kernels/attention.h"
@@ -21,11 +21,13 @@ std::vector<float> zeros(i64 n) { return std::vector<float>(static_cast<std::siz
 void add_products(ThreadPool& pool, Fingerprint& print) {
   for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN, GemmOp::kTN}) {
     const i64 M = 61, N = 103, K = 800;
-    const std::vector<float> A = random_vector(M * K, 1), B = random_vector(N * K, 2), bias = random_vector(N, 3);
+    const std::vector<float> A = random_vector(M * K, 1), B = random_vector(N * K, 2),
+                             bias = random_vector(N, 3);
     std::vector<float> C = random_vector(M * N, 4);
     std::vector<std::uint16_t> half;
     Random random(5);
-    for (i64 i = 0; i < N * K; ++i) half.push_back(static_cast<std::uint16_t>(random.next() & 0xBBFF));  // finite as f16
+    for (i64 i = 0; i < N * K; ++i)
+      half.push_back(static_cast<std::uint16_t>(random.next() & 0xBBFF));  // finite as f16
     Epilogue e;
     e.alpha = 0.7f;
     e.bias = bias.data();
@@ -40,16 +42,18 @@ void add_products(ThreadPool& pool, Fingerprint& print) {
 
 void add_attention(ThreadPool& pool, Fingerprint& print) {
   const AttentionShape s{2, 150, 4, 2, 20, 120, 0.22f};
-  const i64 width = (s.heads + 2 * s.kv_heads) * s.head_dim, rows = s.batch * s.time, out_width = s.heads * s.head_dim;
-  const std::vector<float> qkv = random_vector(rows * width, 1, 2.0f), d_out = random_vector(rows * out_width, 2);
+  const i64 width = (s.heads + 2 * s.kv_heads) * s.head_dim, rows = s.batch * s.time,
+            out_width = s.heads * s.head_dim;
+  const std::vector<float> qkv = random_vector(rows * width, 1, 2.0f),
+                           d_out = random_vector(rows * out_width, 2);
   std::vector<float> out = zeros(rows * out_width), lse = zeros(rows * s.heads), d_qkv = zeros(rows * width);
   DropoutSite dropout;
   dropout.seed = 7;
   dropout.probability = 0.1f;
   const Scratch scratch(attention_workspace(pool.threads(), s));
   attention_forward(pool, s, qkv.data(), width, out.data(), out_width, lse.data(), dropout, scratch);
-  attention_backward(pool, s, qkv.data(), width, out.data(), out_width, lse.data(), d_out.data(), out_width, d_qkv.data(),
-                     width, dropout, scratch);
+  attention_backward(pool, s, qkv.data(), width, out.data(), out_width, lse.data(), d_out.data(), out_width,
+                     d_qkv.data(), width, dropout, scratch);
   for (const auto* x : {&out, &lse, &d_qkv}) print.add(*x);
   std::vector<float> next = zeros(out_width);
   const Scratch decode(attention_decode_workspace(s, 100));
@@ -59,10 +63,13 @@ void add_attention(ThreadPool& pool, Fingerprint& print) {
 
 void add_head(ThreadPool& pool, Fingerprint& print) {
   const CrossEntropyShape s{150, 40, 1500};
-  const std::vector<float> hidden = random_vector(s.rows * s.channels, 1, 2.0f), W = random_vector(s.vocab * s.channels, 2);
+  const std::vector<float> hidden = random_vector(s.rows * s.channels, 1, 2.0f),
+                           W = random_vector(s.vocab * s.channels, 2);
   std::vector<std::int32_t> targets;
-  for (i64 n = 0; n < s.rows; ++n) targets.push_back(n % 5 == 0 ? kIgnoredTarget : static_cast<std::int32_t>(n * 9));
-  std::vector<float> losses = zeros(s.rows), d_hidden = zeros(s.rows * s.channels), dW = zeros(s.vocab * s.channels);
+  for (i64 n = 0; n < s.rows; ++n)
+    targets.push_back(n % 5 == 0 ? kIgnoredTarget : static_cast<std::int32_t>(n * 9));
+  std::vector<float> losses = zeros(s.rows), d_hidden = zeros(s.rows * s.channels),
+                     dW = zeros(s.vocab * s.channels);
   const Scratch scratch(cross_entropy_workspace(pool.threads(), s, true));
   const CrossEntropyResult result =
       cross_entropy_forward_backward(pool, s, hidden.data(), W.data(), targets.data(), 0.01f, losses.data(),
@@ -73,14 +80,16 @@ void add_head(ThreadPool& pool, Fingerprint& print) {
 
 void add_rows(ThreadPool& pool, Fingerprint& print) {
   const i64 N = 70, C = 301;
-  const std::vector<float> x = random_vector(N * C, 1, 5.0f), dy = random_vector(N * C, 2), w = random_vector(C, 3);
+  const std::vector<float> x = random_vector(N * C, 1, 5.0f), dy = random_vector(N * C, 2),
+                           w = random_vector(C, 3);
   std::vector<float> y = zeros(N * C), mean = zeros(N), rstd = zeros(N), dx = x, dw = w, db = w;
   layernorm_forward(pool, N, C, x.data(), w.data(), w.data(), 1e-5f, y.data(), mean.data(), rstd.data());
-  layernorm_backward(pool, N, C, dy.data(), x.data(), w.data(), mean.data(), rstd.data(), 1.0f, dx.data(), dw.data(),
-                     db.data());
+  layernorm_backward(pool, N, C, dy.data(), x.data(), w.data(), mean.data(), rstd.data(), 1.0f, dx.data(),
+                     dw.data(), db.data());
   for (const auto* v : {&y, &mean, &rstd, &dx, &dw, &db}) print.add(*v);
   rmsnorm_forward(pool, N, C, x.data(), C, w.data(), true, 1e-6f, y.data(), C, rstd.data());
-  rmsnorm_backward(pool, N, C, dy.data(), C, x.data(), C, w.data(), true, rstd.data(), 0.0f, dx.data(), C, dw.data());
+  rmsnorm_backward(pool, N, C, dy.data(), C, x.data(), C, w.data(), true, rstd.data(), 0.0f, dx.data(), C,
+                   dw.data());
   for (const auto* v : {&y, &rstd, &dx, &dw}) print.add(*v);
   for (const ActivationKind kind : {ActivationKind::kGeluTanh, ActivationKind::kSilu}) {
     activation_forward(pool, kind, N * C, x.data(), y.data());
@@ -93,7 +102,8 @@ void add_rows(ThreadPool& pool, Fingerprint& print) {
   print.add({static_cast<float>(sum_of_squares(pool, N * C, x.data()))});
   std::vector<float> m = zeros(N * C), v = m, p = x, g = dy;
   for (int t = 1; t <= 3; ++t) {
-    adamw(pool, N * C, adamw_step(1e-3, 0.9, 0.999, 1e-8, 0.01, t, 0.5), p.data(), g.data(), m.data(), v.data(), false);
+    adamw(pool, N * C, adamw_step(1e-3, 0.9, 0.999, 1e-8, 0.01, t, 0.5), p.data(), g.data(), m.data(),
+          v.data(), false);
   }
   print.add(p);
   std::vector<float> angles = zeros(64 * 20);
@@ -102,7 +112,8 @@ void add_rows(ThreadPool& pool, Fingerprint& print) {
   rope(pool, N, 15, 20, 64, angles.data(), nullptr, false, p.data(), C);
   print.add(p);
   for (double value = -20; value < 20; value += 0.37) {
-    const double results[] = {math::exp(value), math::log(value + 21), math::pow(value + 21, 1.7), math::cos(value * 99)};
+    const double results[] = {math::exp(value), math::log(value + 21), math::pow(value + 21, 1.7),
+                              math::cos(value * 99)};
     for (const double result : results) {
       std::vector<float> bits(2);
       std::memcpy(bits.data(), &result, sizeof(result));

@@ -1,5 +1,5 @@
-// Blocking, packing and sharing of the matrix product. The smaller operand is packed once, by all workers, in slabs; the
-// other one is cut into panels that are taken by stealing and packed privately by the taker.
+// Blocking, packing and sharing of the matrix product. The smaller operand is packed once, by all workers, in
+// slabs; the other one is cut into panels that are taken by stealing and packed privately by the taker.
 #include "kernels/gemm.h"
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 namespace mft::kernels {
 namespace {
 
-constexpr i64 kSlabDepth = 10 * kGemmBlockK;              // k of a shared slab
-constexpr i64 kSlabFloats = (i64{16} << 20) / 4;          // at most 16 MiB
-constexpr i64 kUnit = 96;                                 // a multiple of every strip width
+constexpr i64 kSlabDepth = 10 * kGemmBlockK;      // k of a shared slab
+constexpr i64 kSlabFloats = (i64{16} << 20) / 4;  // at most 16 MiB
+constexpr i64 kUnit = 96;                         // a multiple of every strip width
 constexpr i64 kWidestPanel = 2 * kUnit;
 constexpr i64 kChunk = 2 * kUnit;                         // shared rows that stay in the second-level cache
 constexpr i64 kPanelFloats = kWidestPanel * kGemmBlockK;  // private scratch of a worker
@@ -35,10 +35,10 @@ struct Side {
 };
 
 struct Plan {
-  bool share_left;      // A is the shared side
-  i64 slab_depth;       // k
-  i64 slab_rows;        // of the shared side
-  i64 panel;            // about how many rows of the private side in one task
+  bool share_left;  // A is the shared side
+  i64 slab_depth;   // k
+  i64 slab_rows;    // of the shared side
+  i64 panel;        // about how many rows of the private side in one task
 };
 
 Plan make_plan(i64 M, i64 N, i64 K) {
@@ -82,7 +82,8 @@ class Product {
         const i64 depth = std::min(plan_.slab_depth, K_ - k);
         pack_slab(r, rows, k, depth);
         const i64 tasks = (own_.rows + panel_ - 1) / panel_;
-        pool_.parallel_for(tasks, [&](i64 task, int worker) { multiply(task * panel_, worker, r, rows, k, depth); });
+        pool_.parallel_for(tasks,
+                           [&](i64 task, int worker) { multiply(task * panel_, worker, r, rows, k, depth); });
       }
     }
   }
@@ -99,8 +100,8 @@ class Product {
     const i64 blocks = (depth + kGemmBlockK - 1) / kGemmBlockK;
     pool_.parallel_for(groups * blocks, [&](i64 task, int) {
       const i64 row = task % groups * kUnit, block_k = task / groups * kGemmBlockK;
-      shared_.pack(isa_, r + row, std::min(kUnit, rows - row), k + block_k, std::min(kGemmBlockK, depth - block_k),
-                   slab_at(rows, row, block_k, depth));
+      shared_.pack(isa_, r + row, std::min(kUnit, rows - row), k + block_k,
+                   std::min(kGemmBlockK, depth - block_k), slab_at(rows, row, block_k, depth));
     });
   }
 
@@ -156,9 +157,10 @@ std::size_t gemm_workspace(int threads, GemmOp, i64 M, i64 N, i64 K) {
   return static_cast<std::size_t>(slab_floats(M, N, K) + threads * kPanelFloats) * sizeof(float);
 }
 
-void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb, float* C,
-          i64 ldc, float beta, const Epilogue& epilogue, Workspace workspace) {
-  check_that(M >= 0 && N >= 0 && K > 0 && ldc >= N, "kernels.shape", "gemm: a size is negative or a row distance too short");
+void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb,
+          float* C, i64 ldc, float beta, const Epilogue& epilogue, Workspace workspace) {
+  check_that(M >= 0 && N >= 0 && K > 0 && ldc >= N, "kernels.shape",
+             "gemm: a size is negative or a row distance too short");
   check_that(beta == 0.0f || beta == 1.0f, "kernels.shape", "gemm: beta is 0 or 1");
   if (M == 0 || N == 0) return;
   const Table& isa = table();
@@ -167,7 +169,9 @@ void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 
   check_that(lda >= (left.k_contiguous ? K : M) && ldb >= (right.k_contiguous ? K : N), "kernels.shape",
              "gemm: a row distance is shorter than a row");
   check_workspace("gemm", workspace, gemm_workspace(pool.threads(), op, M, N, K));
-  Product(pool, left, right, K, C, ldc, beta, epilogue, make_plan(M, N, K), reinterpret_cast<float*>(workspace.data())).run();
+  Product(pool, left, right, K, C, ldc, beta, epilogue, make_plan(M, N, K),
+          reinterpret_cast<float*>(workspace.data()))
+      .run();
 }
 
 }  // namespace mft::kernels

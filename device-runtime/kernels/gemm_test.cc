@@ -38,16 +38,18 @@ std::vector<float> compute(ThreadPool& pool, const Case& c, const Data& d, Weigh
   e.residual = c.residual ? d.residual.data() : nullptr;
   e.ld_residual = c.N + c.pad;
   const Scratch scratch(gemm_workspace(pool.threads(), c.op, c.M, c.N, c.K));
-  gemm(pool, c.op, c.M, c.N, c.K, d.A.data(), a_columns(c), B, b_columns(c), C.data(), c.N + c.pad, c.beta, e, scratch);
+  gemm(pool, c.op, c.M, c.N, c.K, d.A.data(), a_columns(c), B, b_columns(c), C.data(), c.N + c.pad, c.beta, e,
+       scratch);
   return C;
 }
 
 std::vector<double> expected(const Case& c, const Data& d, const std::vector<double>& B) {
   std::vector<double> C = to_double(d.C);
   const std::vector<double> A = to_double(d.A), bias = to_double(d.bias), residual = to_double(d.residual);
-  reference::gemm<double>(c.op, c.M, c.N, c.K, A.data(), a_columns(c), B.data(), b_columns(c), C.data(), c.N + c.pad,
-                          static_cast<double>(c.beta), static_cast<double>(c.alpha), c.bias ? bias.data() : nullptr,
-                          c.residual ? residual.data() : nullptr, c.N + c.pad);
+  reference::gemm<double>(c.op, c.M, c.N, c.K, A.data(), a_columns(c), B.data(), b_columns(c), C.data(),
+                          c.N + c.pad, static_cast<double>(c.beta), static_cast<double>(c.alpha),
+                          c.bias ? bias.data() : nullptr, c.residual ? residual.data() : nullptr,
+                          c.N + c.pad);
   return C;
 }
 
@@ -75,9 +77,11 @@ TEST(Gemm, EqualsTheReferenceAtOddShapesOnEveryInstructionSet) {
 
 TEST(Gemm, HasTheSameBitsForAllThreadsAndInstructionSets) {
   for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN, GemmOp::kTN}) {
-    for (const Case& c : {Case{op, 131, 517, 801, 1, 1, true, false, 1}, Case{op, 205, 100, 389, 0, 0.5f, true, true}}) {
+    for (const Case& c :
+         {Case{op, 131, 517, 801, 1, 1, true, false, 1}, Case{op, 205, 100, 389, 0, 0.5f, true, true}}) {
       const Data d(c);
-      const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, d.B.data())}; });
+      const Outputs out =
+          expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, d.B.data())}; });
       EXPECT_LT(relative_error(out[0], expected(c, d, to_double(d.B))), 2e-6);
     }
   }
@@ -121,16 +125,19 @@ TEST(Gemm, ConvertsBf16AndF16WhilePacking) {
       float value = 0;
       std::memcpy(&value, &bits, 4);
       bf16_values.push_back(static_cast<double>(value));
-      // f16: sign, exponent 10..15 (values below 2), mantissa; built and valued by its definition; one in 16 is subnormal
+      // f16: sign, exponent 10..15 (values below 2), mantissa; built and valued by its definition; one in 16
+      // is subnormal
       const std::uint32_t sign = random.next() & 1, mantissa = random.next() & 0x3FF;
-      const std::uint32_t exponent = random.below(16) == 0 ? 0 : 10 + static_cast<std::uint32_t>(random.below(6));
+      const std::uint32_t exponent =
+          random.below(16) == 0 ? 0 : 10 + static_cast<std::uint32_t>(random.below(6));
       f16.push_back(static_cast<std::uint16_t>(sign << 15 | exponent << 10 | mantissa));
       const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
                                              : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25);
       f16_values.push_back(sign != 0 ? -magnitude : magnitude);
     }
     const Outputs out = expect_same_everywhere([&](ThreadPool& pool) {
-      return Outputs{compute(pool, c, d, {bf16.data(), DType::kBF16}), compute(pool, c, d, {f16.data(), DType::kF16})};
+      return Outputs{compute(pool, c, d, {bf16.data(), DType::kBF16}),
+                     compute(pool, c, d, {f16.data(), DType::kF16})};
     });
     EXPECT_LT(relative_error(out[0], expected(c, d, bf16_values)), 2e-6);
     EXPECT_LT(relative_error(out[1], expected(c, d, f16_values)), 2e-6);

@@ -13,11 +13,19 @@
 namespace mft::kernels {
 
 #if defined(__x86_64__)
-namespace sse4 { const Table& make_table(); }
-namespace avx2 { const Table& make_table(); }
-namespace avx512 { const Table& make_table(); }
+namespace sse4 {
+const Table& make_table();
+}
+namespace avx2 {
+const Table& make_table();
+}
+namespace avx512 {
+const Table& make_table();
+}
 #elif defined(__aarch64__)
-namespace neon { const Table& make_table(); }
+namespace neon {
+const Table& make_table();
+}
 #else
 #error "No kernels for this architecture"
 #endif
@@ -73,7 +81,8 @@ const Table* by_name(std::string_view name) {
     if (name == table->name) return table;
     names += names.empty() ? table->name : std::string(", ") + table->name;
   }
-  throw Failure("kernels.isa", "no instruction set \"" + std::string(name) + "\" here", "choose one of " + names);
+  throw Failure("kernels.isa", "no instruction set \"" + std::string(name) + "\" here",
+                "choose one of " + names);
 }
 
 const Table* initial_table() {

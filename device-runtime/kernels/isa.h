@@ -16,8 +16,8 @@ std::string_view isa();
 // Between kernels only. Failure "kernels.isa" if it is not among available_isas().
 void set_isa(std::string_view name);
 
-// Machines of one class give the same bits: "f32-fma" (AVX2, AVX-512, NEON) or "f32-nofma" (SSE4). Recorded with a run;
-// results of different classes are never claimed identical.
+// Machines of one class give the same bits: "f32-fma" (AVX2, AVX-512, NEON) or "f32-nofma" (SSE4). Recorded
+// with a run; results of different classes are never claimed identical.
 std::string_view numeric_class();
 
 }  // namespace mft::kernels

@@ -10,7 +10,8 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// ln 2 in two parts, the first with 32 trailing zeros, so that its products with exponents are exact (fdlibm).
+// ln 2 in two parts, the first with 32 trailing zeros, so that its products with exponents are exact
+// (fdlibm).
 constexpr double kLn2High = 6.93147180369123816490e-01;
 constexpr double kLn2Low = 1.90821492927058770002e-10;
 
@@ -28,8 +29,8 @@ int nearest(double x) { return static_cast<int>(x < 0 ? x - 0.5 : x + 0.5); }
 // Taylor's series around 0 on |r| <= pi / 4: the last terms are below 1e-19.
 double sine_near(double r) {
   const double z = r * r;
-  double p = -1.0 / 121645100408832000.0;             // 19!
-  p = p * z + 1.0 / 355687428096000.0;                // 17!
+  double p = -1.0 / 121645100408832000.0;  // 19!
+  p = p * z + 1.0 / 355687428096000.0;     // 17!
   p = p * z - 1.0 / 1307674368000.0;
   p = p * z + 1.0 / 6227020800.0;
   p = p * z - 1.0 / 39916800.0;
@@ -42,7 +43,7 @@ double sine_near(double r) {
 
 double cosine_near(double r) {
   const double z = r * r;
-  double p = 1.0 / 2432902008176640000.0;             // 20!
+  double p = 1.0 / 2432902008176640000.0;  // 20!
   p = p * z - 1.0 / 6402373705728000.0;
   p = p * z + 1.0 / 20922789888000.0;
   p = p * z - 1.0 / 87178291200.0;
@@ -114,7 +115,8 @@ double log(double x) {
     m *= 0.5;
     n += 1;
   }
-  // With s = f / (2 + f): log(1 + f) = 2 atanh(s) = f - (f^2/2 - s (f^2/2 + R)), R the series from s^2 on (fdlibm's form).
+  // With s = f / (2 + f): log(1 + f) = 2 atanh(s) = f - (f^2/2 - s (f^2/2 + R)), R the series from s^2 on
+  // (fdlibm's form).
   const double f = m - 1.0;
   const double s = f / (2.0 + f), z = s * s;
   double R = 2.0 / 25.0;

@@ -43,7 +43,8 @@ TEST(Math, SineCosineAndPowerAreClose) {
     const double x = static_cast<double>(random.uniform()) * (i % 2 == 0 ? 4.0 : 999999.0);
     ASSERT_NEAR(math::sin(x), std::sin(x), 1e-15) << x;
     ASSERT_NEAR(math::cos(x), std::cos(x), 1e-15) << x;
-    const double base = 1.0 + static_cast<double>(random.uniform()) * 0.999, exponent = static_cast<double>(random.uniform()) * 30;
+    const double base = 1.0 + static_cast<double>(random.uniform()) * 0.999,
+                 exponent = static_cast<double>(random.uniform()) * 30;
     const double expected = std::pow(base, exponent);
     ASSERT_NEAR(math::pow(base, exponent), expected, 1e-13 * expected) << base << " " << exponent;
   }

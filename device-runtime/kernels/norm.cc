@@ -22,8 +22,10 @@ void layernorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, const flo
 }
 
 void layernorm_backward(ThreadPool& pool, i64 N, i64 C, const float* dy, const float* x, const float* weight,
-                        const float* mean, const float* rstd, float beta, float* dx, float* d_weight, float* d_bias) {
-  check_that(N >= 0 && C > 0 && (beta == 0.0f || beta == 1.0f), "kernels.shape", "layernorm: impossible sizes or beta");
+                        const float* mean, const float* rstd, float beta, float* dx, float* d_weight,
+                        float* d_bias) {
+  check_that(N >= 0 && C > 0 && (beta == 0.0f || beta == 1.0f), "kernels.shape",
+             "layernorm: impossible sizes or beta");
   LayerNormRows args{};
   args.channels = C;
   args.x = x;
@@ -35,13 +37,14 @@ void layernorm_backward(ThreadPool& pool, i64 N, i64 C, const float* dy, const f
   args.add_dx = beta != 0.0f;
   const Table& isa = table();
   if (d_weight != nullptr || d_bias != nullptr) {  // first, since dx may overwrite dy
-    for_columns(pool, C, [&](i64 begin, i64 end) { isa.layernorm_parameters(args, N, begin, end, d_weight, d_bias); });
+    for_columns(pool, C,
+                [&](i64 begin, i64 end) { isa.layernorm_parameters(args, N, begin, end, d_weight, d_bias); });
   }
   for_rows(pool, N, C, [&](i64 begin, i64 end) { isa.layernorm_backward(args, begin, end); });
 }
 
-void rmsnorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, i64 ldx, const float* weight, bool plus_one,
-                     float eps, float* y, i64 ldy, float* rstd) {
+void rmsnorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, i64 ldx, const float* weight,
+                     bool plus_one, float eps, float* y, i64 ldy, float* rstd) {
   check_that(N >= 0 && C > 0 && ldx >= C && ldy >= C, "kernels.shape", "rmsnorm: impossible sizes");
   RmsNormRows args{};
   args.channels = C;

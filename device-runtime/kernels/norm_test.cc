@@ -36,19 +36,19 @@ TEST(LayerNorm, EqualsTheReferenceWithTheSameBitsEverywhere) {
           [&](ThreadPool& pool) {
             Problem q = p;
             std::vector<float> y(q.x.size()), mean(static_cast<std::size_t>(q.N)), rstd(mean);
-            layernorm_forward(pool, q.N, q.C, q.x.data(), q.weight.data(), q.bias.data(), kEps, y.data(), mean.data(),
-                              rstd.data());
-            layernorm_backward(pool, q.N, q.C, q.dy.data(), q.x.data(), q.weight.data(), mean.data(), rstd.data(), beta,
-                               q.dx.data(), q.d_weight.data(), q.d_bias.data());
+            layernorm_forward(pool, q.N, q.C, q.x.data(), q.weight.data(), q.bias.data(), kEps, y.data(),
+                              mean.data(), rstd.data());
+            layernorm_backward(pool, q.N, q.C, q.dy.data(), q.x.data(), q.weight.data(), mean.data(),
+                               rstd.data(), beta, q.dx.data(), q.d_weight.data(), q.d_bias.data());
             return Outputs{y, q.dx, q.d_weight, q.d_bias};
           },
           N * C > 65536);
       const std::vector<double> x = to_double(p.x), weight = to_double(p.weight), bias = to_double(p.bias),
                                 dy = to_double(p.dy);
-      std::vector<double> y(x.size()), mean(static_cast<std::size_t>(N)), rstd(mean), dx = to_double(p.dx),
-                          d_weight = to_double(p.d_weight), d_bias = to_double(p.d_bias);
-      reference::layernorm_forward(N, C, x.data(), weight.data(), bias.data(), static_cast<double>(kEps), y.data(),
-                                   mean.data(), rstd.data());
+      std::vector<double> y(x.size()), mean(static_cast<std::size_t>(N)), rstd(mean),
+          dx = to_double(p.dx), d_weight = to_double(p.d_weight), d_bias = to_double(p.d_bias);
+      reference::layernorm_forward(N, C, x.data(), weight.data(), bias.data(), static_cast<double>(kEps),
+                                   y.data(), mean.data(), rstd.data());
       reference::layernorm_backward(N, C, dy.data(), x.data(), weight.data(), mean.data(), rstd.data(),
                                     static_cast<double>(beta), dx.data(), d_weight.data(), d_bias.data());
       if (C == 1) continue;  // variance 0: 1 / sqrt(eps) magnifies the rounding of the mean
@@ -63,13 +63,16 @@ TEST(LayerNorm, EqualsTheReferenceWithTheSameBitsEverywhere) {
 TEST(LayerNorm, MayOverwriteTheGradientOfItsOutput) {
   ThreadPool pool(2);
   const Problem p(40, 100);
-  std::vector<float> y(p.x.size()), mean(40), rstd(40), apart(p.x.size()), same = p.dy, d_weight[2], d_bias[2];
-  layernorm_forward(pool, p.N, p.C, p.x.data(), p.weight.data(), nullptr, kEps, y.data(), mean.data(), rstd.data());
+  std::vector<float> y(p.x.size()), mean(40), rstd(40), apart(p.x.size()), same = p.dy, d_weight[2],
+                                                                           d_bias[2];
+  layernorm_forward(pool, p.N, p.C, p.x.data(), p.weight.data(), nullptr, kEps, y.data(), mean.data(),
+                    rstd.data());
   for (int i = 0; i < 2; ++i) {
     d_weight[i].assign(100, 0.0f);
     d_bias[i].assign(100, 0.0f);
-    layernorm_backward(pool, p.N, p.C, i == 0 ? p.dy.data() : same.data(), p.x.data(), p.weight.data(), mean.data(),
-                       rstd.data(), 0.0f, i == 0 ? apart.data() : same.data(), d_weight[i].data(), d_bias[i].data());
+    layernorm_backward(pool, p.N, p.C, i == 0 ? p.dy.data() : same.data(), p.x.data(), p.weight.data(),
+                       mean.data(), rstd.data(), 0.0f, i == 0 ? apart.data() : same.data(),
+                       d_weight[i].data(), d_bias[i].data());
   }
   EXPECT_TRUE(same_bits(apart, same));
   EXPECT_TRUE(same_bits(d_weight[0], d_weight[1]));
@@ -88,8 +91,8 @@ TEST(LayerNorm, ReferenceGradientIsRight) {
   };
   std::vector<double> y(N * C), mean(N), rstd(N);
   forward(all, y.data(), mean.data(), rstd.data());
-  reference::layernorm_backward(N, C, dy.data(), all.data(), all.data() + N * C, mean.data(), rstd.data(), 0.0,
-                                gradient.data(), gradient.data() + N * C, gradient.data() + N * C + C);
+  reference::layernorm_backward(N, C, dy.data(), all.data(), all.data() + N * C, mean.data(), rstd.data(),
+                                0.0, gradient.data(), gradient.data() + N * C, gradient.data() + N * C + C);
   check_gradient(all, gradient, [&](const std::vector<double>& v) {
     std::vector<double> out(N * C), m(N), r(N);
     forward(v, out.data(), m.data(), r.data());
@@ -110,19 +113,20 @@ TEST(RmsNorm, EqualsTheReferenceWithTheSameBitsEverywhere) {
           [&](ThreadPool& pool) {
             Problem q = p;
             std::vector<float> y(q.x.size()), rstd(static_cast<std::size_t>(q.N));
-            rmsnorm_forward(pool, rows, width, q.x.data(), ld, q.weight.data(), plus_one, kEps, y.data(), ld, rstd.data());
-            rmsnorm_backward(pool, rows, width, q.dy.data(), ld, q.x.data(), ld, q.weight.data(), plus_one, rstd.data(),
-                             beta, q.dx.data(), ld, q.d_weight.data());
+            rmsnorm_forward(pool, rows, width, q.x.data(), ld, q.weight.data(), plus_one, kEps, y.data(), ld,
+                            rstd.data());
+            rmsnorm_backward(pool, rows, width, q.dy.data(), ld, q.x.data(), ld, q.weight.data(), plus_one,
+                             rstd.data(), beta, q.dx.data(), ld, q.d_weight.data());
             return Outputs{y, q.dx, q.d_weight};
           },
           false);
       const std::vector<double> x = to_double(p.x), weight = to_double(p.weight), dy = to_double(p.dy);
       std::vector<double> y(x.size()), rstd(static_cast<std::size_t>(N)), dx = to_double(p.dx),
-                          d_weight = to_double(p.d_weight);
-      reference::rmsnorm_forward(rows, width, x.data(), ld, weight.data(), plus_one, static_cast<double>(kEps), y.data(),
-                                 ld, rstd.data());
-      reference::rmsnorm_backward(rows, width, dy.data(), ld, x.data(), ld, weight.data(), plus_one, rstd.data(),
-                                  static_cast<double>(beta), dx.data(), ld, d_weight.data());
+                                                                          d_weight = to_double(p.d_weight);
+      reference::rmsnorm_forward(rows, width, x.data(), ld, weight.data(), plus_one,
+                                 static_cast<double>(kEps), y.data(), ld, rstd.data());
+      reference::rmsnorm_backward(rows, width, dy.data(), ld, x.data(), ld, weight.data(), plus_one,
+                                  rstd.data(), static_cast<double>(beta), dx.data(), ld, d_weight.data());
       EXPECT_LT(relative_error(out[0], y), 2e-6) << N << " x " << C;
       if (width > 1) {  // of one channel it is all but 0
         EXPECT_LT(relative_error(out[1], dx), 5e-6) << N << " x " << C;
@@ -140,12 +144,14 @@ TEST(RmsNorm, ReferenceGradientIsRight) {
     std::vector<double> all = to_double(p.x), gradient(all.size() + C);
     all.insert(all.end(), p.weight.begin(), p.weight.end());
     std::vector<double> y(N * C), rstd(N);
-    reference::rmsnorm_forward(N, C, all.data(), C, all.data() + N * C, plus_one, 1e-5, y.data(), C, rstd.data());
-    reference::rmsnorm_backward(N, C, dy.data(), C, all.data(), C, all.data() + N * C, plus_one, rstd.data(), 0.0,
-                                gradient.data(), C, gradient.data() + N * C);
+    reference::rmsnorm_forward(N, C, all.data(), C, all.data() + N * C, plus_one, 1e-5, y.data(), C,
+                               rstd.data());
+    reference::rmsnorm_backward(N, C, dy.data(), C, all.data(), C, all.data() + N * C, plus_one, rstd.data(),
+                                0.0, gradient.data(), C, gradient.data() + N * C);
     check_gradient(all, gradient, [&](const std::vector<double>& v) {
       std::vector<double> out(N * C), r(N);
-      reference::rmsnorm_forward(N, C, v.data(), C, v.data() + N * C, plus_one, 1e-5, out.data(), C, r.data());
+      reference::rmsnorm_forward(N, C, v.data(), C, v.data() + N * C, plus_one, 1e-5, out.data(), C,
+                                 r.data());
       double sum = 0;
       for (std::size_t i = 0; i < out.size(); ++i) sum += out[i] * dy[i];
       return sum;

@@ -11,7 +11,8 @@ void rope_table(i64 T, i64 D, double base, double position_scale, float* table_o
   check_that(T >= 0 && D > 0 && D % 2 == 0 && base > 1.0, "kernels.shape", "rope: impossible sizes");
   const i64 half = D / 2;
   for (i64 i = 0; i < half; ++i) {
-    const double frequency = math::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(D)) * position_scale;
+    const double frequency =
+        math::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(D)) * position_scale;
     for (i64 t = 0; t < T; ++t) {
       const double angle = static_cast<double>(t) * frequency;
       table_out[t * D + i] = static_cast<float>(math::cos(angle));
@@ -20,8 +21,8 @@ void rope_table(i64 T, i64 D, double base, double position_scale, float* table_o
   }
 }
 
-void rope(ThreadPool& pool, i64 N, i64 heads, i64 D, i64 T, const float* angles, const std::int32_t* positions,
-          bool inverse, float* x, i64 ld) {
+void rope(ThreadPool& pool, i64 N, i64 heads, i64 D, i64 T, const float* angles,
+          const std::int32_t* positions, bool inverse, float* x, i64 ld) {
   check_that(N >= 0 && heads > 0 && D > 0 && D % 2 == 0 && T > 0 && ld >= heads * D, "kernels.shape",
              "rope: impossible sizes");
   for (i64 n = 0; positions != nullptr && n < N; ++n) {

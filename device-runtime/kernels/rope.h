@@ -6,7 +6,8 @@
 
 namespace mft::kernels {
 
-// table [T, D]: cos of the D/2 angles, then their sin; angle i of position t is t * base^(-2i/D) * position_scale.
+// table [T, D]: cos of the D/2 angles, then their sin; angle i of position t is t * base^(-2i/D) *
+// position_scale.
 void rope_table(i64 T, i64 D, double base, double position_scale, float* table);
 
 // x [N, heads * D] with row distance ld, rotated in place; row n is at position positions[n] (null: n % T).

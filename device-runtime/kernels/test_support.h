@@ -1,4 +1,5 @@
-// What the kernels' tests share: reproducible data, memory with guard values, and runs over instruction sets and threads.
+// What the kernels' tests share: reproducible data, memory with guard values, and runs over instruction sets
+// and threads.
 #pragma once
 
 #include <cmath>
@@ -26,7 +27,9 @@ class Random {
     return static_cast<std::uint32_t>(state_ >> 33);
   }
   // Uniform in [-1, 1), on a grid of 2^-23.
-  float uniform() { return static_cast<float>(static_cast<std::int32_t>(next() & 0xFFFFFF) - 0x800000) / 8388608.0f; }
+  float uniform() {
+    return static_cast<float>(static_cast<std::int32_t>(next() & 0xFFFFFF) - 0x800000) / 8388608.0f;
+  }
   i64 below(i64 n) { return static_cast<i64>(next()) % n; }
 
  private:
@@ -45,7 +48,8 @@ inline std::vector<double> to_double(const std::vector<float>& x) { return {x.be
 // Workspace of exactly n bytes: with the address sanitizer one byte more is an error.
 class Scratch {
  public:
-  explicit Scratch(std::size_t n) : arena_(n + Arena::kAlignment), bytes_(arena_.take<std::byte>(static_cast<i64>(n))) {}
+  explicit Scratch(std::size_t n)
+      : arena_(n + Arena::kAlignment), bytes_(arena_.take<std::byte>(static_cast<i64>(n))) {}
   operator Workspace() const { return bytes_; }
 
  private:
@@ -65,7 +69,8 @@ inline double relative_error(const std::vector<float>& a, const std::vector<doub
 }
 
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 // FNV-1a over the bits of values, to compare machines by one number.
@@ -96,10 +101,11 @@ class IsaGuard {
 
 using Outputs = std::vector<std::vector<float>>;
 
-// Runs `run` with 1, 2 and 4 threads on every instruction set. Outputs must be equal to the bit for all thread counts, and
-// for all sets of one numeric class; with several threads every worker must have done tiles (if the work has at least
-// min_tiles of them). Returns the outputs of the best set.
-inline Outputs expect_same_everywhere(const std::function<Outputs(ThreadPool&)>& run, bool every_worker_works = true) {
+// Runs `run` with 1, 2 and 4 threads on every instruction set. Outputs must be equal to the bit for all
+// thread counts, and for all sets of one numeric class; with several threads every worker must have done
+// tiles (if the work has at least min_tiles of them). Returns the outputs of the best set.
+inline Outputs expect_same_everywhere(const std::function<Outputs(ThreadPool&)>& run,
+                                      bool every_worker_works = true) {
   const IsaGuard guard;
   Outputs fused, best;
   for (const std::string_view name : available_isas()) {
@@ -116,13 +122,15 @@ inline Outputs expect_same_everywhere(const std::function<Outputs(ThreadPool&)>&
       if (threads == 1) single = outputs;
       EXPECT_EQ(outputs.size(), single.size());
       for (std::size_t i = 0; i < outputs.size(); ++i) {
-        EXPECT_TRUE(same_bits(outputs[i], single[i])) << "output " << i << ", " << name << ", " << threads << " threads";
+        EXPECT_TRUE(same_bits(outputs[i], single[i]))
+            << "output " << i << ", " << name << ", " << threads << " threads";
       }
     }
     if (numeric_class() == "f32-fma") {
       if (fused.empty()) fused = single;
       for (std::size_t i = 0; i < fused.size(); ++i) {
-        EXPECT_TRUE(same_bits(fused[i], single[i])) << "output " << i << " of " << name << " against another set";
+        EXPECT_TRUE(same_bits(fused[i], single[i]))
+            << "output " << i << " of " << name << " against another set";
       }
     }
     best = single;

@@ -1,6 +1,6 @@
-// Words that all kernels share. Legend of dimensions: B batch, T time, N = B*T rows (tokens), C channels (hidden size),
-// V vocabulary, H heads, D head dimension, F inner size of the MLP. All matrices are row-major; ld is the distance of
-// two rows in elements.
+// Words that all kernels share. Legend of dimensions: B batch, T time, N = B*T rows (tokens), C channels
+// (hidden size), V vocabulary, H heads, D head dimension, F inner size of the MLP. All matrices are
+// row-major; ld is the distance of two rows in elements.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +31,8 @@ struct Weights {
   }
 };
 
-// Scratch memory of the caller, aligned to 64 bytes (Arena gives 128). Every kernel that needs some has a function
-// NAME_workspace(...) that says how many bytes; less is a Failure "kernels.workspace".
+// Scratch memory of the caller, aligned to 64 bytes (Arena gives 128). Every kernel that needs some has a
+// function NAME_workspace(...) that says how many bytes; less is a Failure "kernels.workspace".
 using Workspace = std::span<std::byte>;
 
 }  // namespace mft::kernels

@@ -49,7 +49,8 @@ TEST(Elementwise, ConvertsAllHalves) {
         ASSERT_EQ(bf16[i], expected) << name << " " << i;
       }
       const std::uint32_t exponent = i >> 10 & 31, mantissa = i & 0x3FF;
-      double value = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25);
+      double value = exponent == 0 ? std::ldexp(mantissa, -24)
+                                   : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25);
       if (exponent == 31) {
         if (mantissa != 0) {
           ASSERT_TRUE(std::isnan(f16[i])) << name << " " << i;
@@ -183,7 +184,8 @@ TEST(Rope, EqualsTheReferenceAndTurnsBack) {
   const std::vector<float> x = random_vector(N * ld, 1);
   std::vector<std::int32_t> positions;
   for (i64 n = 0; n < N; ++n) positions.push_back(static_cast<std::int32_t>((n * 7) % T));
-  for (const std::int32_t* at : {static_cast<const std::int32_t*>(nullptr), static_cast<const std::int32_t*>(positions.data())}) {
+  for (const std::int32_t* at :
+       {static_cast<const std::int32_t*>(nullptr), static_cast<const std::int32_t*>(positions.data())}) {
     const Outputs out = expect_same_everywhere(
         [&](ThreadPool& pool) {
           std::vector<float> turned = x;
@@ -206,7 +208,8 @@ TEST(Rope, ReferenceGradientIsRight) {
   const i64 N = 3, heads = 2, D = 6, T = 3;
   std::vector<double> angles(static_cast<std::size_t>(T * D));
   reference::rope_table(T, D, 10.0, 1.0, angles.data());
-  const std::vector<double> x = to_double(random_vector(N * heads * D, 1)), dy = to_double(random_vector(N * heads * D, 2));
+  const std::vector<double> x = to_double(random_vector(N * heads * D, 1)),
+                            dy = to_double(random_vector(N * heads * D, 2));
   std::vector<double> gradient = dy;
   reference::rope(N, heads, D, T, angles.data(), nullptr, true, gradient.data(), heads * D);
   check_gradient(x, gradient, [&](std::vector<double> v) {
@@ -227,8 +230,8 @@ TEST(AdamW, FollowsTheReferenceOverSteps) {
     for (int t = 1; t <= kSteps; ++t) {
       std::vector<float> g = random_vector(n, static_cast<std::uint64_t>(t));
       const std::vector<float> kept = g;
-      adamw(pool, n, adamw_step(kRate, kBeta1, kBeta2, kEps, kDecay, t, kScale), p.data(), g.data(), m.data(), v.data(),
-            t % 2 == 0);
+      adamw(pool, n, adamw_step(kRate, kBeta1, kBeta2, kEps, kDecay, t, kScale), p.data(), g.data(), m.data(),
+            v.data(), t % 2 == 0);
       EXPECT_TRUE(same_bits(g, t % 2 == 0 ? std::vector<float>(g.size()) : kept));
     }
     return Outputs{p, m, v};
@@ -236,7 +239,8 @@ TEST(AdamW, FollowsTheReferenceOverSteps) {
   std::vector<double> p = to_double(start), m(p.size()), v(p.size());
   for (int t = 1; t <= kSteps; ++t) {
     const std::vector<double> g = to_double(random_vector(n, static_cast<std::uint64_t>(t)));
-    reference::adamw(n, kRate, kBeta1, kBeta2, kEps, kDecay, t, kScale, p.data(), g.data(), m.data(), v.data());
+    reference::adamw(n, kRate, kBeta1, kBeta2, kEps, kDecay, t, kScale, p.data(), g.data(), m.data(),
+                     v.data());
   }
   EXPECT_LT(relative_error(out[0], p), 1e-6);
   EXPECT_LT(relative_error(out[1], m), 1e-6);

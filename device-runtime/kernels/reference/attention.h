@@ -31,7 +31,9 @@ double attention_row(const AttentionShape& s, const T* q, const T* keys, i64 ld,
   return lse;
 }
 
-inline i64 first_key(const AttentionShape& s, i64 t) { return s.window > 0 ? std::max<i64>(0, t - s.window + 1) : 0; }
+inline i64 first_key(const AttentionShape& s, i64 t) {
+  return s.window > 0 ? std::max<i64>(0, t - s.window + 1) : 0;
+}
 
 // The element index of probability (b, h, t, j) for dropout: rows are padded to a multiple of 16.
 inline i64 probability_index(const AttentionShape& s, i64 b, i64 h, i64 t, i64 j) {
@@ -67,12 +69,14 @@ void attention_forward(const AttentionShape& s, const T* qkv, i64 ld_qkv, T* out
 }
 
 template <class T>
-void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const T* d_out, i64 ld_d_out, T* d_qkv,
-                        i64 ld_d_qkv, const DropoutSite& dropout) {
+void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const T* d_out, i64 ld_d_out,
+                        T* d_qkv, i64 ld_d_qkv, const DropoutSite& dropout) {
   const i64 D = s.head_dim, group = s.heads / s.kv_heads, width = (s.heads + 2 * s.kv_heads) * D;
   std::vector<double> p(static_cast<std::size_t>(s.time)), dp(p);
   std::vector<double> sums(static_cast<std::size_t>(s.batch * s.time * width));
-  const auto at = [&](i64 row, i64 column) -> double& { return sums[static_cast<std::size_t>(row * width + column)]; };
+  const auto at = [&](i64 row, i64 column) -> double& {
+    return sums[static_cast<std::size_t>(row * width + column)];
+  };
   for (i64 b = 0; b < s.batch; ++b) {
     for (i64 h = 0; h < s.heads; ++h) {
       const T* base = qkv + b * s.time * ld_qkv;

@@ -11,8 +11,9 @@ namespace mft::kernels::reference {
 
 // d_hidden is overwritten, dW added to; both null: forward only.
 template <class T>
-CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, const T* W, const std::int32_t* targets,
-                                 double gradient_scale, T* losses, T* d_hidden, T* dW) {
+CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, const T* W,
+                                 const std::int32_t* targets, double gradient_scale, T* losses, T* d_hidden,
+                                 T* dW) {
   CrossEntropyResult result;
   std::vector<double> logits(static_cast<std::size_t>(s.vocab)), dh(static_cast<std::size_t>(s.channels));
   for (i64 n = 0; n < s.rows; ++n) {
@@ -37,15 +38,16 @@ CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, co
     if (d_hidden == nullptr && dW == nullptr) continue;
     std::fill(dh.begin(), dh.end(), 0.0);
     for (i64 v = 0; v < s.vocab; ++v) {
-      const double d =
-          (std::exp(logits[static_cast<std::size_t>(v)] - lse) - (v == targets[n] ? 1.0 : 0.0)) * gradient_scale;
+      const double d = (std::exp(logits[static_cast<std::size_t>(v)] - lse) - (v == targets[n] ? 1.0 : 0.0)) *
+                       gradient_scale;
       for (i64 c = 0; c < s.channels; ++c) {
         dh[static_cast<std::size_t>(c)] += d * W[v * s.channels + c];
         if (dW != nullptr) dW[v * s.channels + c] += static_cast<T>(d * h[c]);
       }
     }
     if (d_hidden == nullptr) continue;
-    for (i64 c = 0; c < s.channels; ++c) d_hidden[n * s.channels + c] = static_cast<T>(dh[static_cast<std::size_t>(c)]);
+    for (i64 c = 0; c < s.channels; ++c)
+      d_hidden[n * s.channels + c] = static_cast<T>(dh[static_cast<std::size_t>(c)]);
   }
   return result;
 }

@@ -1,5 +1,5 @@
-// Dropout masks one element at a time: the oracle of kernels/dropout.h. Philox4x32-10 as in Salmon et al., "Parallel random
-// numbers: as easy as 1, 2, 3" (SC'11), figure 4 and its constants.
+// Dropout masks one element at a time: the oracle of kernels/dropout.h. Philox4x32-10 as in Salmon et al.,
+// "Parallel random numbers: as easy as 1, 2, 3" (SC'11), figure 4 and its constants.
 #pragma once
 
 #include "kernels/dropout.h"
@@ -12,8 +12,9 @@ inline void philox(const std::uint32_t key[2], const std::uint32_t counter[4], s
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53} * c[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * c[2];
-    const std::uint32_t next[4] = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
-                                   static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
+    const std::uint32_t next[4] = {
+        static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
+        static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
     for (int i = 0; i < 4; ++i) c[i] = next[i];
     k[0] += 0x9E3779B9;
     k[1] += 0xBB67AE85;

@@ -1,4 +1,5 @@
-// The naive product: the oracle of kernels/gemm.h. Slow and plain on purpose; T is the storage type, sums are double.
+// The naive product: the oracle of kernels/gemm.h. Slow and plain on purpose; T is the storage type, sums are
+// double.
 #pragma once
 
 #include "kernels/gemm.h"
@@ -6,8 +7,9 @@
 namespace mft::kernels::reference {
 
 template <class T>
-void gemm(GemmOp op, i64 M, i64 N, i64 K, const T* A, i64 lda, const T* B, i64 ldb, T* C, i64 ldc, double beta,
-          double alpha = 1.0, const T* bias = nullptr, const T* residual = nullptr, i64 ld_residual = 0) {
+void gemm(GemmOp op, i64 M, i64 N, i64 K, const T* A, i64 lda, const T* B, i64 ldb, T* C, i64 ldc,
+          double beta, double alpha = 1.0, const T* bias = nullptr, const T* residual = nullptr,
+          i64 ld_residual = 0) {
   for (i64 m = 0; m < M; ++m) {
     for (i64 n = 0; n < N; ++n) {
       double sum = 0;

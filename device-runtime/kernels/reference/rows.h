@@ -1,5 +1,5 @@
-// Norms, activations, embeddings, rope, AdamW and sums, one element after the other: the oracles of the kernels of the same
-// names. T is the storage type, arithmetic is double.
+// Norms, activations, embeddings, rope, AdamW and sums, one element after the other: the oracles of the
+// kernels of the same names. T is the storage type, arithmetic is double.
 #pragma once
 
 #include <cmath>
@@ -12,7 +12,8 @@
 namespace mft::kernels::reference {
 
 template <class T>
-void layernorm_forward(i64 N, i64 C, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean, T* rstd) {
+void layernorm_forward(i64 N, i64 C, const T* x, const T* weight, const T* bias, double eps, T* y, T* mean,
+                       T* rstd) {
   for (i64 n = 0; n < N; ++n) {
     double m = 0, v = 0;
     for (i64 c = 0; c < C; ++c) m += x[n * C + c];
@@ -51,8 +52,8 @@ void layernorm_backward(i64 N, i64 C, const T* dy, const T* x, const T* weight, 
 }
 
 template <class T>
-void rmsnorm_forward(i64 N, i64 C, const T* x, i64 ldx, const T* weight, bool plus_one, double eps, T* y, i64 ldy,
-                     T* rstd) {
+void rmsnorm_forward(i64 N, i64 C, const T* x, i64 ldx, const T* weight, bool plus_one, double eps, T* y,
+                     i64 ldy, T* rstd) {
   for (i64 n = 0; n < N; ++n) {
     double v = 0;
     for (i64 c = 0; c < C; ++c) v += static_cast<double>(x[n * ldx + c]) * x[n * ldx + c];
@@ -65,8 +66,8 @@ void rmsnorm_forward(i64 N, i64 C, const T* x, i64 ldx, const T* weight, bool pl
 }
 
 template <class T>
-void rmsnorm_backward(i64 N, i64 C, const T* dy, i64 ld_dy, const T* x, i64 ldx, const T* weight, bool plus_one,
-                      const T* rstd, double beta, T* dx, i64 ld_dx, T* d_weight) {
+void rmsnorm_backward(i64 N, i64 C, const T* dy, i64 ld_dy, const T* x, i64 ldx, const T* weight,
+                      bool plus_one, const T* rstd, double beta, T* dx, i64 ld_dx, T* d_weight) {
   for (i64 n = 0; n < N; ++n) {
     const double r = rstd[n];
     double dot = 0;
@@ -118,8 +119,8 @@ void gated_forward(ActivationKind kind, i64 N, i64 F, const T* gate, const T* up
 }
 
 template <class T>
-void gated_backward(ActivationKind kind, i64 N, i64 F, const T* gate, const T* up, i64 ld, const T* dy, i64 ldy,
-                    T* d_gate, T* d_up, i64 ld_d) {
+void gated_backward(ActivationKind kind, i64 N, i64 F, const T* gate, const T* up, i64 ld, const T* dy,
+                    i64 ldy, T* d_gate, T* d_up, i64 ld_d) {
   for (i64 n = 0; n < N; ++n) {
     for (i64 f = 0; f < F; ++f) {
       const double g = gate[n * ld + f], u = up[n * ld + f], d = dy[n * ldy + f];
@@ -150,7 +151,8 @@ template <class T>
 void rope_table(i64 rows, i64 D, double base, double position_scale, T* table) {
   for (i64 t = 0; t < rows; ++t) {
     for (i64 i = 0; i < D / 2; ++i) {
-      const double angle = static_cast<double>(t) * position_scale * std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(D));
+      const double angle = static_cast<double>(t) * position_scale *
+                           std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(D));
       table[t * D + i] = static_cast<T>(std::cos(angle));
       table[t * D + D / 2 + i] = static_cast<T>(std::sin(angle));
     }
@@ -158,7 +160,8 @@ void rope_table(i64 rows, i64 D, double base, double position_scale, T* table) {
 }
 
 template <class T>
-void rope(i64 N, i64 heads, i64 D, i64 time, const T* table, const std::int32_t* positions, bool inverse, T* x, i64 ld) {
+void rope(i64 N, i64 heads, i64 D, i64 time, const T* table, const std::int32_t* positions, bool inverse,
+          T* x, i64 ld) {
   for (i64 n = 0; n < N; ++n) {
     const T* angles = table + (positions != nullptr ? positions[n] : n % time) * D;
     for (i64 h = 0; h < heads; ++h) {

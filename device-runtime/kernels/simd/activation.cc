@@ -1,5 +1,6 @@
-// Activations. Both are x * sigmoid(u(x)): u = x for SiLU, and for GELU in its tanh form u = 2 sqrt(2/pi) (x + 0.044715 x^3),
-// since (1 + tanh z) / 2 = sigmoid(2 z). That needs no tanh and stays accurate where 1 + tanh cancels.
+// Activations. Both are x * sigmoid(u(x)): u = x for SiLU, and for GELU in its tanh form u = 2 sqrt(2/pi) (x
+// + 0.044715 x^3), since (1 + tanh z) / 2 = sigmoid(2 z). That needs no tanh and stays accurate where 1 +
+// tanh cancels.
 #include "kernels/simd/rows.h"
 
 namespace mft::kernels::MFT_ISA {
@@ -76,8 +77,8 @@ void activation_backward(ActivationKind kind, i64 n, const float* x, const float
 void gated_forward(ActivationKind kind, i64 n, const float* gate, const float* up, float* y) {
   (kind == ActivationKind::kSilu ? gated<Silu> : gated<Gelu>)(n, gate, up, y);
 }
-void gated_backward(ActivationKind kind, i64 n, const float* gate, const float* up, const float* dy, float* d_gate,
-                    float* d_up) {
+void gated_backward(ActivationKind kind, i64 n, const float* gate, const float* up, const float* dy,
+                    float* d_gate, float* d_up) {
   (kind == ActivationKind::kSilu ? gated_back<Silu> : gated_back<Gelu>)(n, gate, up, dy, d_gate, d_up);
 }
 

@@ -1,6 +1,6 @@
 // What the forward and the backward of attention share: tiles, scratch and the softmax of a row of scores.
-// Queries and keys are cut into tiles of kAttentionTile, the same for every instruction set, because the online softmax and
-// the sums over keys go tile by tile.
+// Queries and keys are cut into tiles of kAttentionTile, the same for every instruction set, because the
+// online softmax and the sums over keys go tile by tile.
 #pragma once
 
 #include "kernels/attention.h"
@@ -54,15 +54,17 @@ MFT_INLINE i64 mask_scores(float* scores, const Seen& seen) {
   return end;
 }
 
-// Multiplies probabilities [0, end) of query q by their dropout factors (reference: probability_index).
-MFT_INLINE void drop(const AttentionShape& s, const DropoutFactors& dropout, i64 b, i64 h, i64 q, i64 key, i64 end,
-                     float* probabilities) {
+// Multiplies probabilities [0, end) of query q by their dropout factors (reference: probability_index), and
+// what follows up to the end of the last group of lanes.
+MFT_INLINE void drop(const AttentionShape& s, const DropoutFactors& dropout, i64 b, i64 h, i64 q, i64 key,
+                     i64 end, float* probabilities) {
   const i64 first = ((b * s.heads + h) * s.time + q) * padded(s.time, kLanes) + key;
   alignas(64) float factors[64];
   for (i64 j = 0; j < end; j += 64) {
     dropout.sixty_four(first + j, factors);
-    const i64 count = smaller(64, end - j);
-    for (i64 i = 0; i < count; ++i) probabilities[j + i] *= factors[i];
+    for (i64 i = 0; i < smaller(64, padded(end - j, kLanes)); i += kLanes) {
+      store(mul(load(probabilities + j + i), load(factors + i)), probabilities + j + i);
+    }
   }
 }
 
@@ -72,7 +74,7 @@ void attention_backward(const AttentionBackwardArgs& args, i64 b, i64 kv, float*
 void attention_backward_keys(const AttentionBackwardArgs& args, i64 b, i64 kv, i64 tile, float* scratch);
 void attention_backward_queries(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile, float* scratch);
 void attention_delta(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile);
-void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values, i64 ld,
-                      float* scores, float* out);
+void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values,
+                      i64 ld, float* scores, float* out);
 
 }  // namespace mft::kernels::MFT_ISA

@@ -1,6 +1,7 @@
 // Attention, backward: probabilities are computed again from the logsumexp, tile pair by tile pair.
-// d_q of a query sums over key tiles ascending; d_k and d_v of a key over heads, then query tiles ascending. Both ways of
-// sharing the work (one pass over a head, or tiles of queries and of keys apart) keep that order: the same bits.
+// d_q of a query sums over key tiles ascending; d_k and d_v of a key over heads, then query tiles ascending.
+// Both ways of sharing the work (one pass over a head, or tiles of queries and of keys apart) keep that
+// order: the same bits.
 #include "kernels/simd/attention.h"
 
 namespace mft::kernels::MFT_ISA {
@@ -54,7 +55,8 @@ class Backward {
     const i64 head = (b_ * s_.heads + h_) * s_.time;
     for (i64 r = 0; r < rows_; ++r) {
       const i64 q = query_ + r;
-      compute_row(q, a_.logsumexp[head + q], a_.delta[head + q], p_ + r * kAttentionTile, ds_ + r * kAttentionTile);
+      compute_row(q, a_.logsumexp[head + q], a_.delta[head + q], p_ + r * kAttentionTile,
+                  ds_ + r * kAttentionTile);
     }
   }
 
@@ -111,7 +113,8 @@ class Backward {
   i64 b_, D_;
   i64 h_ = 0, query_ = 0, rows_ = 0;
   i64 kv_ = 0, key_ = 0, keys_ = 0;
-  float *q_rows_, *dout_rows_, *k_rows_, *v_rows_, *q_columns_, *dout_columns_, *k_columns_, *p_, *ds_, *packed_;
+  float *q_rows_, *dout_rows_, *k_rows_, *v_rows_, *q_columns_, *dout_columns_, *k_columns_, *p_, *ds_,
+      *packed_;
 };
 
 MFT_INLINE i64 tiles_of(const AttentionShape& s) { return (s.time + kAttentionTile - 1) / kAttentionTile; }
@@ -120,7 +123,8 @@ MFT_INLINE i64 tiles_of(const AttentionShape& s) { return (s.time + kAttentionTi
 
 i64 attention_scratch(const AttentionShape& shape) {
   // As the constructor takes them; the forward needs less.
-  return 4 * kAttentionTile * shape.head_dim + 3 * kAttentionTile * padded(shape.head_dim, kAttentionTile) + 3 * kTileArea;
+  return 4 * kAttentionTile * shape.head_dim + 3 * kAttentionTile * padded(shape.head_dim, kAttentionTile) +
+         3 * kTileArea;
 }
 
 void attention_delta(const AttentionBackwardArgs& a, i64 b, i64 h, i64 tile) {
@@ -146,7 +150,8 @@ void attention_backward(const AttentionBackwardArgs& a, i64 b, i64 kv, float* me
         work.take_keys(kv, j);
         work.compute();
         work.add_to_queries(j == first);
-        work.add_to_keys(h == kv * group && i == j);  // the own tile's queries are the first to see a key tile
+        work.add_to_keys(h == kv * group &&
+                         i == j);  // the own tile's queries are the first to see a key tile
       }
     }
   }

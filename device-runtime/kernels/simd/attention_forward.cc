@@ -11,8 +11,8 @@ struct RowState {
   float sum;
 };
 
-// Turns the scores of one row into exp(scale * score - maximum), folds them into the state, and returns the factor by which
-// what was summed before has to be multiplied.
+// Turns the scores of one row into exp(scale * score - maximum), folds them into the state, and returns the
+// factor by which what was summed before has to be multiplied.
 float soften(float* scores, const Seen& seen, i64 keys, float scale, RowState& state) {
   if (seen.end <= seen.begin) {
     for (i64 j = 0; j < keys; ++j) scores[j] = 0.0f;
@@ -86,17 +86,19 @@ void attention_forward(const AttentionForwardArgs& a, i64 b, i64 h, i64 tile, fl
   for (i64 r = 0; r < rows; ++r) {
     const Lanes total = set(state[r].sum);
     float* const out = a.out + (b * T + query + r) * a.ld_out + h * D;
-    for_lanes(D, [&](i64 i, auto count) { store(div(load(sums + r * D + i, count), total), out + i, count); });
+    for_lanes(D,
+              [&](i64 i, auto count) { store(div(load(sums + r * D + i, count), total), out + i, count); });
     const double lse = static_cast<double>(state[r].largest) + math::log(static_cast<double>(state[r].sum));
     a.logsumexp[(b * s.heads + h) * T + query + r] = static_cast<float>(lse);
   }
 }
 
-void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values, i64 ld,
-                      float* scores, float* out) {
+void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values,
+                      i64 ld, float* scores, float* out) {
   for (i64 t = 0; t < length; ++t) {
     Lanes dot = set(0.0f);
-    for_lanes(D, [&](i64 i, auto count) { dot = fma(load(q + i, count), load(keys + t * ld + i, count), dot); });
+    for_lanes(D,
+              [&](i64 i, auto count) { dot = fma(load(q + i, count), load(keys + t * ld + i, count), dot); });
     scores[t] = sum(dot);
   }
   RowState state{kMinusInfinity, 0.0f};

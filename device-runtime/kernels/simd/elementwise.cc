@@ -20,7 +20,8 @@ void convert(i64 n, const void* x, DType dtype, bool accumulate, float* y) {
     const i64 count = n - i < 256 ? n - i : 256;
     const Weights from = Weights(x, dtype).at(i);
     const bool direct = count == 256 && !accumulate;
-    pack_columns(from.data, dtype, count, count, 1, 256, direct ? y + i : buffer);  // one row of one strip: a conversion
+    pack_columns(from.data, dtype, count, count, 1, 256,
+                 direct ? y + i : buffer);  // one row of one strip: a conversion
     if (direct) continue;
     if (accumulate) {
       add_vectors(count, y + i, buffer, y + i);
@@ -31,15 +32,24 @@ void convert(i64 n, const void* x, DType dtype, bool accumulate, float* y) {
 }
 
 void column_sums(i64 rows, i64 columns, const float* x, i64 ld, float* sums) {
-  for_lanes(columns, [&](i64 c, auto count) {
-    Lanes total = set(0.0f);
+  for_column_groups(columns, [&](i64 c, auto groups, auto count) {
+    constexpr int kGroups = decltype(groups)::kCount;
+    Lanes total[kGroups];
+    for (Lanes& t : total) t = set(0.0f);
     for (i64 block = 0; block < rows; block += kRowBlock) {
       const i64 last = block + kRowBlock < rows ? block + kRowBlock : rows;
-      Lanes part = set(0.0f);
-      for (i64 n = block; n < last; ++n) part = add(part, load(x + n * ld + c, count));
-      total = add(total, part);
+      Lanes part[kGroups];
+      MFT_UNROLL for (int g = 0; g < kGroups; ++g) part[g] = set(0.0f);
+      for (i64 n = block; n < last; ++n) {
+        MFT_UNROLL for (int g = 0; g < kGroups; ++g) part[g] =
+            add(part[g], load(x + n * ld + c + g * kLanes, count));
+      }
+      for (int g = 0; g < kGroups; ++g) total[g] = add(total[g], part[g]);
     }
-    store(add(load(sums + c, count), total), sums + c, count);
+    for (int g = 0; g < kGroups; ++g) {
+      float* const to = sums + c + g * kLanes;
+      store(add(load(to, count), total[g]), to, count);
+    }
   });
 }
 
@@ -62,13 +72,15 @@ void dropout(const DropoutSite& site, i64 first, i64 n, const float* x, float* y
   alignas(64) float keep[64];
   for (i64 i = 0; i < n; i += 64) {
     factors.sixty_four(first + i, keep);
-    const i64 count = n - i < 64 ? n - i : 64;
-    for (i64 j = 0; j < count; ++j) y[i + j] = x[i + j] * keep[j];
+    for_lanes(n - i < 64 ? n - i : 64, [&](i64 j, auto count) {
+      store(mul(load(x + i + j, count), load(keep + j)), y + i + j, count);
+    });
   }
 }
 
 void adamw(i64 n, const AdamWStep& s, float* p, float* g, float* m, float* v, bool zero_gradient) {
-  const Lanes beta1 = set(s.beta1), beta2 = set(s.beta2), rest1 = set(s.one_minus_beta1), rest2 = set(s.one_minus_beta2);
+  const Lanes beta1 = set(s.beta1), beta2 = set(s.beta2), rest1 = set(s.one_minus_beta1),
+              rest2 = set(s.one_minus_beta2);
   const Lanes gradient_scale = set(s.gradient_scale), eps = set(s.eps);
   const Lanes decay = set(s.decay), inverse_root = set(s.inverse_root), rate = set(-s.rate);
   for_lanes(n, [&](i64 i, auto count) {
@@ -90,7 +102,8 @@ void rope(i64 heads, i64 D, const float* angles, bool inverse, float* x) {
     float *const low = x + h * D, *const high = low + half;
     for_lanes(half, [&](i64 i, auto count) {
       const Lanes cosine = load(angles + i, count);
-      const Lanes sine = inverse ? sub(set(0.0f), load(angles + half + i, count)) : load(angles + half + i, count);
+      const Lanes sine =
+          inverse ? sub(set(0.0f), load(angles + half + i, count)) : load(angles + half + i, count);
       const Lanes a = load(low + i, count), b = load(high + i, count);
       store(fma(a, cosine, mul(b, sub(set(0.0f), sine))), low + i, count);
       store(fma(b, cosine, mul(a, sine)), high + i, count);

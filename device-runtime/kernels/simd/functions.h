@@ -1,4 +1,5 @@
-// exp and what is made of it, 16 lanes at a time, by polynomials in fused multiply-adds: the same bits everywhere.
+// exp and what is made of it, 16 lanes at a time, by polynomials in fused multiply-adds: the same bits
+// everywhere.
 #pragma once
 
 #include "kernels/simd/lanes.h"
@@ -21,7 +22,8 @@ MFT_INLINE Lanes exp(const Lanes& argument) {
     p = hn::MulAdd(p, r, hn::Set(kF, 1.6666665459e-1f));
     p = hn::MulAdd(p, r, hn::Set(kF, 5.0000001201e-1f));
     p = hn::Add(hn::MulAdd(p, hn::Mul(r, r), r), hn::Set(kF, 1.0f));
-    // Far below, n is out of range: the lane is replaced by 0 in the end, the clamp keeps the conversion defined.
+    // Far below, n is out of range: the lane is replaced by 0 in the end, the clamp keeps the conversion
+    // defined.
     const V bounded = hn::Max(hn::Set(kF, -126.0f), n);
     const auto exponent = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(kI, bounded), hn::Set(kI, 127)));
     p = hn::Mul(p, hn::BitCast(kF, exponent));

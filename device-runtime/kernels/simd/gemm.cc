@@ -13,6 +13,33 @@ MFT_INLINE V initial(const float* C, const BlockEpilogue& e, const float* bias, 
   return v;
 }
 
+// sum[r] += a[r] * column for the rows of a tile.
+#if HWY_TARGET == HWY_NEON
+// Four values of A in one register, multiplied by lane: with a register for each value gcc spills
+// accumulators.
+template <int Rows, int R = 0>
+MFT_INLINE void multiply_lanes(const V* a, const V (&column)[kTileVectors], V (&sum)[Rows][kTileVectors]) {
+  MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) {
+    sum[R][v].raw = vfmaq_laneq_f32(sum[R][v].raw, column[v].raw, a[R / 4].raw, R % 4);
+  }
+  if constexpr (R + 1 < Rows) multiply_lanes<Rows, R + 1>(a, column, sum);
+}
+template <int Rows>
+MFT_INLINE void multiply_add(const float* a, const V (&column)[kTileVectors], V (&sum)[Rows][kTileVectors]) {
+  V values[Rows / 4];
+  MFT_UNROLL for (int i = 0; i < Rows / 4; ++i) values[i] = hn::LoadU(kF, a + 4 * i);
+  multiply_lanes<Rows>(values, column, sum);
+}
+#else
+template <int Rows>
+MFT_INLINE void multiply_add(const float* a, const V (&column)[kTileVectors], V (&sum)[Rows][kTileVectors]) {
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    const V row = hn::Set(kF, a[r]);
+    MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(row, column[v], sum[r][v]);
+  }
+}
+#endif
+
 // One tile: C [Rows, kTileColumns], Rows <= kTileRows. bias and residual are of the tile's first element.
 template <int Rows>
 void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e, const float* bias,
@@ -24,10 +51,7 @@ void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockE
   for (i64 k = 0; k < K; ++k) {
     V column[kTileVectors];
     MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(kF, b + v * kWidth);
-    MFT_UNROLL for (int r = 0; r < Rows; ++r) {
-      const V row = hn::Set(kF, a[r]);
-      MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(row, column[v], sum[r][v]);
-    }
+    multiply_add<Rows>(a, column, sum);
     a += kTileRows;
     b += kTileColumns;
   }
@@ -72,8 +96,8 @@ void tile_of(i64 rows, i64 K, const float* a, const float* b, float* C, i64 ldc,
 }
 
 // A tile at the edge of C: computed in full on a copy, only the part inside is read and written.
-void edge_tile(i64 rows, i64 columns, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e,
-               const float* bias, const float* residual) {
+void edge_tile(i64 rows, i64 columns, i64 K, const float* a, const float* b, float* C, i64 ldc,
+               const BlockEpilogue& e, const float* bias, const float* residual) {
   alignas(64) float c[kTileRows * kTileColumns] = {};
   alignas(64) float addend[kTileRows * kTileColumns] = {};
   alignas(64) float offset[kTileColumns] = {};
@@ -95,7 +119,8 @@ void edge_tile(i64 rows, i64 columns, i64 K, const float* a, const float* b, flo
 
 }  // namespace
 
-void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e) {
+void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc,
+                const BlockEpilogue& e) {
   for (i64 n = 0; n < N; n += kTileColumns) {
     const float* const strip = b + n * K;
     const i64 columns = N - n < kTileColumns ? N - n : kTileColumns;

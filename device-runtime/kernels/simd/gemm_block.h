@@ -1,6 +1,6 @@
 // The inner products: packing into strips and the block product over them.
-// A packed operand of R rows (of A, or columns of B) and depth K is ceil(R / W) strips; a strip is K groups of W floats,
-// rows beyond R are 0. W is kTileRows for the left operand, kTileColumns for the right one.
+// A packed operand of R rows (of A, or columns of B) and depth K is ceil(R / W) strips; a strip is K groups
+// of W floats, rows beyond R are 0. W is kTileRows for the left operand, kTileColumns for the right one.
 #pragma once
 
 #include "kernels/gemm.h"
@@ -28,6 +28,7 @@ void pack_rows(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, int
 void pack_columns(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, int strip, float* packed);
 
 // C [M, N] = alpha * A B + what the epilogue says, for one k block of packed operands.
-void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& epilogue);
+void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc,
+                const BlockEpilogue& epilogue);
 
 }  // namespace mft::kernels::MFT_ISA

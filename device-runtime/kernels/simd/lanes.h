@@ -1,9 +1,10 @@
-// The SIMD facade: `Lanes` is a vector of always 16 floats, whatever the hardware has (4 x 128, 2 x 256 or 1 x 512 bits).
-// Row kernels are written once against it, and every sum over lanes has one fixed order, so all machines that have fused
-// multiply-add give the same bits.
+// The SIMD facade: `Lanes` is a vector of always 16 floats, whatever the hardware has (4 x 128, 2 x 256 or 1
+// x 512 bits). Row kernels are written once against it, and every sum over lanes has one fixed order, so all
+// machines that have fused multiply-add give the same bits.
 //
-// Compiled once for each instruction set (MFT_ISA is its namespace). Such files use no templates of the standard library:
-// the linker keeps one copy of an inline function, and it must not be one compiled for a CPU that is not there.
+// Compiled once for each instruction set (MFT_ISA is its namespace). Such files use no templates of the
+// standard library: the linker keeps one copy of an inline function, and it must not be one compiled for a
+// CPU that is not there.
 #pragma once
 
 #include <hwy/highway.h>
@@ -11,7 +12,11 @@
 #include "kernels/types.h"
 
 #define MFT_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define MFT_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define MFT_UNROLL _Pragma("GCC unroll 64")
+#endif
 
 namespace mft::kernels::MFT_ISA {
 
@@ -75,11 +80,11 @@ MFT_INLINE void store(const Lanes& x, float* y, First n) {
   for (int i = 0; i < n.count; ++i) y[i] = buffer[i];
 }
 
-#define MFT_BINARY(name, op)                                                                     \
-  MFT_INLINE Lanes name(const Lanes& a, const Lanes& b) {                                        \
-    Lanes y;                                                                                     \
-    MFT_UNROLL for (int i = 0; i < kParts; ++i) y.part[i] = hn::op(a.part[i], b.part[i]);        \
-    return y;                                                                                    \
+#define MFT_BINARY(name, op)                                                              \
+  MFT_INLINE Lanes name(const Lanes& a, const Lanes& b) {                                 \
+    Lanes y;                                                                              \
+    MFT_UNROLL for (int i = 0; i < kParts; ++i) y.part[i] = hn::op(a.part[i], b.part[i]); \
+    return y;                                                                             \
   }
 MFT_BINARY(add, Add)
 MFT_BINARY(sub, Sub)

@@ -65,25 +65,37 @@ void layernorm_backward(const LayerNormRows& a, i64 begin, i64 end) {
   }
 }
 
-void layernorm_parameters(const LayerNormRows& a, i64 rows, i64 begin, i64 end, float* d_weight, float* d_bias) {
+void layernorm_parameters(const LayerNormRows& a, i64 rows, i64 begin, i64 end, float* d_weight,
+                          float* d_bias) {
   const i64 C = a.channels;
-  for_lanes(end - begin, [&](i64 offset, auto count) {
+  for_column_groups(end - begin, [&](i64 offset, auto groups, auto count) {
+    constexpr int kGroups = decltype(groups)::kCount;
     const i64 c = begin + offset;
-    Lanes weight = set(0.0f), bias = set(0.0f);
+    Lanes weight[kGroups], bias[kGroups];
+    for (int g = 0; g < kGroups; ++g) weight[g] = bias[g] = set(0.0f);
     for (i64 block = 0; block < rows; block += kRowBlock) {
       const i64 last = block + kRowBlock < rows ? block + kRowBlock : rows;
-      Lanes block_weight = set(0.0f), block_bias = set(0.0f);
+      Lanes block_weight[kGroups], block_bias[kGroups];
+      MFT_UNROLL for (int g = 0; g < kGroups; ++g) block_weight[g] = block_bias[g] = set(0.0f);
       for (i64 n = block; n < last; ++n) {
-        const Lanes g = load(a.dy + n * C + c, count);
-        const Lanes xhat = mul(sub(load(a.x + n * C + c, count), set(a.mean[n])), set(a.rstd[n]));
-        block_weight = fma(g, xhat, block_weight);
-        block_bias = add(block_bias, g);
+        const Lanes mean = set(a.mean[n]), rstd = set(a.rstd[n]);
+        MFT_UNROLL for (int g = 0; g < kGroups; ++g) {
+          const i64 at = n * C + c + g * kLanes;
+          const Lanes d = load(a.dy + at, count);
+          block_weight[g] = fma(d, mul(sub(load(a.x + at, count), mean), rstd), block_weight[g]);
+          block_bias[g] = add(block_bias[g], d);
+        }
       }
-      weight = add(weight, block_weight);
-      bias = add(bias, block_bias);
+      for (int g = 0; g < kGroups; ++g) {
+        weight[g] = add(weight[g], block_weight[g]);
+        bias[g] = add(bias[g], block_bias[g]);
+      }
     }
-    if (d_weight != nullptr) store(add(load(d_weight + c, count), weight), d_weight + c, count);
-    if (d_bias != nullptr) store(add(load(d_bias + c, count), bias), d_bias + c, count);
+    for (int g = 0; g < kGroups; ++g) {
+      const i64 at = c + g * kLanes;
+      if (d_weight != nullptr) store(add(load(d_weight + at, count), weight[g]), d_weight + at, count);
+      if (d_bias != nullptr) store(add(load(d_bias + at, count), bias[g]), d_bias + at, count);
+    }
   });
 }
 

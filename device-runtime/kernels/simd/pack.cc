@@ -20,15 +20,17 @@ struct FromBF16 {
     const hn::FixedTag<std::uint16_t, 4> narrow;
     return hn::BitCast(kF4, hn::ShiftLeft<16>(hn::PromoteTo(U4{}, hn::LoadU(narrow, x))));
   }
-  static HWY_INLINE float load1(const T* x) { return __builtin_bit_cast(float, static_cast<std::uint32_t>(*x) << 16); }
+  static HWY_INLINE float load1(const T* x) {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(*x) << 16);
+  }
 };
 struct FromF16 {
   using T = std::uint16_t;
   static HWY_INLINE hn::Vec<F4> load4(const T* x) {
     const hn::FixedTag<std::uint16_t, 4> bits;
 #if HWY_TARGET == HWY_SSE4
-    // No instruction for it: exponent and mantissa in place, the exponent's bias by a product (which makes subnormals
-    // right), then infinity and NaN. Highway's own emulation takes these for numbers.
+    // No instruction for it: exponent and mantissa in place, the exponent's bias by a product (which makes
+    // subnormals right), then infinity and NaN. Highway's own emulation takes these for numbers.
     const U4 wide;
     const auto h = hn::PromoteTo(wide, hn::LoadU(bits, x));
     const auto magnitude = hn::ShiftLeft<13>(hn::And(h, hn::Set(wide, 0x7FFFu)));
@@ -53,7 +55,8 @@ template <class From>
 MFT_INLINE void transpose4(const typename From::T* source, i64 ld, int strip, float* packed) {
   const auto a = From::load4(source), b = From::load4(source + ld);
   const auto c = From::load4(source + 2 * ld), d = From::load4(source + 3 * ld);
-  const auto ac_low = hn::InterleaveLower(kF4, a, c), ac_high = hn::InterleaveUpper(kF4, a, c);  // a0 c0 a1 c1
+  const auto ac_low = hn::InterleaveLower(kF4, a, c),
+             ac_high = hn::InterleaveUpper(kF4, a, c);  // a0 c0 a1 c1
   const auto bd_low = hn::InterleaveLower(kF4, b, d), bd_high = hn::InterleaveUpper(kF4, b, d);
   hn::StoreU(hn::InterleaveLower(kF4, ac_low, bd_low), kF4, packed);  // a0 b0 c0 d0
   hn::StoreU(hn::InterleaveUpper(kF4, ac_low, bd_low), kF4, packed + strip);
@@ -67,13 +70,14 @@ void pack_rows_from(const typename From::T* source, i64 ld, i64 rows, i64 depth,
     const typename From::T* const top = source + first * ld;
     const i64 here = rows - first < strip ? rows - first : strip;
     const i64 fours = here / 4 * 4;
-    // 16 values of a row (one cache line) at a time: rows of a power-of-two distance share few cache sets, so a line must
-    // not be needed again later.
+    // 16 values of a row (one cache line) at a time: rows of a power-of-two distance share few cache sets, so
+    // a line must not be needed again later.
     for (i64 k0 = 0; k0 < depth; k0 += 16) {
       const i64 k1 = depth - k0 < 16 ? depth : k0 + 16;
       const i64 k4 = k0 + (k1 - k0) / 4 * 4;
       for (i64 r = 0; r < fours; r += 4) {
-        for (i64 k = k0; k < k4; k += 4) transpose4<From>(top + r * ld + k, ld, strip, packed + k * strip + r);
+        for (i64 k = k0; k < k4; k += 4)
+          transpose4<From>(top + r * ld + k, ld, strip, packed + k * strip + r);
         for (i64 k = k4; k < k1; ++k) {
           for (i64 i = r; i < r + 4; ++i) packed[k * strip + i] = From::load1(top + i * ld + k);
         }
@@ -87,7 +91,8 @@ void pack_rows_from(const typename From::T* source, i64 ld, i64 rows, i64 depth,
 }
 
 template <class From>
-void pack_columns_from(const typename From::T* source, i64 ld, i64 rows, i64 depth, int strip, float* packed) {
+void pack_columns_from(const typename From::T* source, i64 ld, i64 rows, i64 depth, int strip,
+                       float* packed) {
   constexpr i64 kAhead = 8;  // rows of the source; the hardware does not see a stride this long coming
   const i64 full = rows / strip;
   for (i64 k = 0; k < depth; ++k) {
@@ -103,7 +108,8 @@ void pack_columns_from(const typename From::T* source, i64 ld, i64 rows, i64 dep
     }
     if (full * strip == rows) continue;
     float* const to = packed + (full * depth + k) * strip;
-    for (i64 i = 0; i < strip; ++i) to[i] = full * strip + i < rows ? From::load1(from + full * strip + i) : 0.0f;
+    for (i64 i = 0; i < strip; ++i)
+      to[i] = full * strip + i < rows ? From::load1(from + full * strip + i) : 0.0f;
   }
 }
 
@@ -114,9 +120,11 @@ void pack_rows(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, int
     case DType::kF32:
       return pack_rows_from<FromF32>(static_cast<const float*>(source), ld, rows, depth, strip, packed);
     case DType::kBF16:
-      return pack_rows_from<FromBF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip, packed);
+      return pack_rows_from<FromBF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip,
+                                      packed);
     case DType::kF16:
-      return pack_rows_from<FromF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip, packed);
+      return pack_rows_from<FromF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip,
+                                     packed);
   }
 }
 
@@ -125,9 +133,11 @@ void pack_columns(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, 
     case DType::kF32:
       return pack_columns_from<FromF32>(static_cast<const float*>(source), ld, rows, depth, strip, packed);
     case DType::kBF16:
-      return pack_columns_from<FromBF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip, packed);
+      return pack_columns_from<FromBF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip,
+                                         packed);
     case DType::kF16:
-      return pack_columns_from<FromF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip, packed);
+      return pack_columns_from<FromF16>(static_cast<const std::uint16_t*>(source), ld, rows, depth, strip,
+                                        packed);
   }
 }
 

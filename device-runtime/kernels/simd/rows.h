@@ -1,4 +1,5 @@
-// Declarations of the row kernels of this instruction set; what they compute is said in simd/table.h and the public headers.
+// Declarations of the row kernels of this instruction set; what they compute is said in simd/table.h and the
+// public headers.
 #pragma once
 
 #include "kernels/simd/functions.h"
@@ -6,11 +7,25 @@
 
 namespace mft::kernels::MFT_ISA {
 
-constexpr i64 kRowBlock = 64;  // rows whose sum is formed apart before it is added: shorter chains, smaller errors
+constexpr i64 kRowBlock =
+    64;  // rows whose sum is formed apart before it is added: shorter chains, smaller errors
 
 // Lanes beyond the end are `rest`.
 MFT_INLINE Lanes load_or(const float* x, All all, float) { return load(x, all); }
 MFT_INLINE Lanes load_or(const float* x, First count, float rest) { return load(x, count, rest); }
+
+// body(column, Groups<4>{}, All{}) for stretches of 64 columns, then by 16, then for the rest: sums over rows
+// read several neighbouring cache lines of a row, since the next row is far away.
+template <int N>
+struct Groups {
+  static constexpr int kCount = N;
+};
+template <class Body>
+MFT_INLINE void for_column_groups(i64 columns, const Body& body) {
+  i64 c = 0;
+  for (; c + 4 * kLanes <= columns; c += 4 * kLanes) body(c, Groups<4>{}, All{});
+  for_lanes(columns - c, [&](i64 i, auto count) { body(c + i, Groups<1>{}, count); });
+}
 
 void layernorm_forward(const LayerNormRows&, i64 begin, i64 end);
 void layernorm_backward(const LayerNormRows&, i64 begin, i64 end);

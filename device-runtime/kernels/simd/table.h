@@ -1,5 +1,6 @@
-// The functions that are compiled once for each instruction set, and the table through which the rest calls them. They work
-// on a part of a problem (a range of rows, a tile); threads, checks and memory are the callers' business.
+// The functions that are compiled once for each instruction set, and the table through which the rest calls
+// them. They work on a part of a problem (a range of rows, a tile); threads, checks and memory are the
+// callers' business.
 #pragma once
 
 #include "kernels/activation.h"
@@ -65,12 +66,14 @@ struct Table {
 
   void (*pack_rows)(const void*, DType, i64 ld, i64 rows, i64 depth, int strip, float*);
   void (*pack_columns)(const void*, DType, i64 ld, i64 rows, i64 depth, int strip, float*);
-  void (*gemm_block)(i64 M, i64 N, i64 K, const float*, const float*, float* C, i64 ldc, const BlockEpilogue&);
+  void (*gemm_block)(i64 M, i64 N, i64 K, const float*, const float*, float* C, i64 ldc,
+                     const BlockEpilogue&);
 
   void (*layernorm_forward)(const LayerNormRows&, i64 begin, i64 end);
   void (*layernorm_backward)(const LayerNormRows&, i64 begin, i64 end);
   // d_weight and d_bias (each may be null) of columns [begin, end), at most 64, over all rows.
-  void (*layernorm_parameters)(const LayerNormRows&, i64 rows, i64 begin, i64 end, float* d_weight, float* d_bias);
+  void (*layernorm_parameters)(const LayerNormRows&, i64 rows, i64 begin, i64 end, float* d_weight,
+                               float* d_bias);
   void (*rmsnorm_forward)(const RmsNormRows&, i64 begin, i64 end);
   void (*rmsnorm_backward)(const RmsNormRows&, i64 begin, i64 end);
   void (*rmsnorm_parameters)(const RmsNormRows&, i64 rows, i64 begin, i64 end, float* d_weight);
@@ -78,8 +81,8 @@ struct Table {
   void (*activation_forward)(ActivationKind, i64 n, const float* x, float* y);
   void (*activation_backward)(ActivationKind, i64 n, const float* x, const float* dy, float* dx);
   void (*gated_forward)(ActivationKind, i64 n, const float* gate, const float* up, float* y);
-  void (*gated_backward)(ActivationKind, i64 n, const float* gate, const float* up, const float* dy, float* d_gate,
-                         float* d_up);
+  void (*gated_backward)(ActivationKind, i64 n, const float* gate, const float* up, const float* dy,
+                         float* d_gate, float* d_up);
 
   void (*add)(i64 n, const float* a, const float* b, float* y);
   void (*scale)(i64 n, float s, const float* x, float* y);
@@ -93,15 +96,16 @@ struct Table {
   // Bytes of scratch that one worker needs for the tile functions of attention.
   i64 (*attention_scratch)(const AttentionShape&);
   void (*attention_forward)(const AttentionForwardArgs&, i64 b, i64 h, i64 tile, float* scratch);
-  // One pass over all tiles of key/value head kv of batch b: its d_k and d_v and the d_q of the heads that share it.
+  // One pass over all tiles of key/value head kv of batch b: its d_k and d_v and the d_q of the heads that
+  // share it.
   void (*attention_backward)(const AttentionBackwardArgs&, i64 b, i64 kv, float* scratch);
   // The same in two kinds of tiles, for when there are few heads: d_k and d_v of key tile, d_q of query tile.
   void (*attention_backward_keys)(const AttentionBackwardArgs&, i64 b, i64 kv, i64 tile, float* scratch);
   void (*attention_backward_queries)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile, float* scratch);
   void (*attention_delta)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile);
   // One head of a single query over `length` keys; scores [length + 16].
-  void (*attention_decode)(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values,
-                           i64 ld, float* scores, float* out);
+  void (*attention_decode)(i64 length, i64 D, float scale, const float* q, const float* keys,
+                           const float* values, i64 ld, float* scores, float* out);
 
   // Folds n logits into the running maximum and sum of exponentials (of logits minus that maximum).
   void (*logsumexp)(i64 n, const float* logits, float* largest, float* sum);
