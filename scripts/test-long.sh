@@ -11,7 +11,8 @@ results=build/results/long
 rm -rf "$results"
 mkdir -p "$results"
 [ -d dist/src ] || sh scripts/build.sh ts || exit 1
-MFT_TESTS=ON sh scripts/build.sh runtime || exit 1
+MFT_TESTS=ON sh scripts/build.sh runtime arm64-v8a || exit 1
+[ -x dist/runtime/x86_64/mft-runtime ] || sh scripts/build.sh runtime x86_64 || exit 1
 (cd device-runtime && cmake --preset asan >/dev/null && cmake --build --preset asan) || exit 1
 
 status=0

@@ -11,11 +11,12 @@ rm -rf "$results"
 mkdir -p "$results"
 
 sh scripts/build.sh ts || exit 1
-MFT_TESTS=ON sh scripts/build.sh runtime || exit 1
 case "$(uname -m)" in
-  aarch64) native=build/linux-arm64-static ;;
-  *) native=build/linux-x86_64-static ;;
+  aarch64) native=build/linux-arm64-static abi=arm64-v8a foreign=x86_64 ;;
+  *) native=build/linux-x86_64-static abi=x86_64 foreign=arm64-v8a ;;
 esac
+MFT_TESTS=ON sh scripts/build.sh runtime "$abi" || exit 1
+sh scripts/build.sh runtime "$foreign" || exit 1
 export MFT_TEXT_TOOL="$PWD/$native/text/text_tool"
 
 node scripts/suite.ts --results "$results" \
