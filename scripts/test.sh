@@ -12,11 +12,15 @@ mkdir -p "$results"
 
 sh scripts/build.sh ts || exit 1
 case "$(uname -m)" in
-  aarch64) native=build/linux-arm64-static abi=arm64-v8a foreign=x86_64 ;;
-  *) native=build/linux-x86_64-static abi=x86_64 foreign=arm64-v8a ;;
+  x86_64)
+    native=build/linux-x86_64-static
+    MFT_TESTS=ON sh scripts/build.sh runtime x86_64 && sh scripts/build.sh runtime arm64-v8a || exit 1
+    ;;
+  *)
+    native=build/linux-arm64-static
+    MFT_TESTS=ON sh scripts/build.sh runtime arm64-v8a || exit 1
+    ;;
 esac
-MFT_TESTS=ON sh scripts/build.sh runtime "$abi" || exit 1
-sh scripts/build.sh runtime "$foreign" || exit 1
 export MFT_TEXT_TOOL="$PWD/$native/text/text_tool"
 
 node scripts/suite.ts --results "$results" \
