@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a build from source needs, and says so first. Usage: scripts/setup.sh demo|test
 #   demo: the compiler and libraries for this machine's ABI, adb, the npm packages of package-lock.json
-#   test: also GoogleTest, the arm64 cross compiler with its libraries, and qemu-user
+#   test: also GoogleTest, the arm64 cross compiler with its libraries, qemu-user, and mkfs.ext4 for phones of the real make
 # Debian 12 and its relatives; on other systems install the same by hand. Does nothing when all is there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,7 +10,7 @@ level=${1:-demo}
 packages="adb cmake g++ libhwy-dev libprotobuf-dev ninja-build protobuf-compiler"
 foreign=""
 if [ "$level" = test ]; then
-  packages="$packages binutils libgtest-dev qemu-user-static"
+  packages="$packages binutils e2fsprogs libgtest-dev qemu-user-static"
   if [ "$(dpkg --print-architecture 2>/dev/null)" != arm64 ]; then
     packages="$packages g++-aarch64-linux-gnu binutils-aarch64-linux-gnu"
     foreign="libgtest-dev:arm64 libprotobuf-dev:arm64"
