@@ -131,6 +131,7 @@ void Journal::emit(v1::Event event) {
 
 void Journal::emit_last(v1::Event event) {
   append(event, true);
+  remove_file(reserve_path_);  // the next attempt makes its own
   sync();
   if (notify_) notify_();
 }

@@ -74,7 +74,8 @@ v1::CheckpointManifest read_manifest(const std::string& folder, const std::strin
 }
 
 std::vector<store::SegmentFile> verified(const std::string& folder, const v1::CheckpointManifest& manifest,
-                                         const google::protobuf::RepeatedPtrField<v1::Segment>& segments) {
+                                         const google::protobuf::RepeatedPtrField<v1::Segment>& segments,
+                                         const std::function<void(std::uint64_t bytes)>& done) {
   std::vector<store::SegmentFile> files;
   for (const v1::Segment& segment : segments) {
     const auto file = manifest.files().find(segment.name());
@@ -83,6 +84,7 @@ std::vector<store::SegmentFile> verified(const std::string& folder, const v1::Ch
     }
     files.push_back({segment, folder + "/" + file->second});
     store::verify_segment(files.back());
+    done(segment.bytes());
   }
   return files;
 }
@@ -112,13 +114,21 @@ std::uint64_t write_checkpoint(const std::string& folder, v1::CheckpointManifest
   }
 }
 
-LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id) {
+LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id, const VerifyProgress& progress) {
+  std::uint64_t total = 0;
+  std::uint64_t sum = 0;
+  const auto done = [&](std::uint64_t bytes) {
+    sum += bytes;
+    if (progress) progress(sum, total);
+  };
   try {
     LoadedCheckpoint loaded;
     loaded.folder = folder;
     loaded.manifest = read_manifest(folder, run_id);
-    loaded.weights = verified(folder, loaded.manifest, loaded.manifest.weights());
-    loaded.optimizer = verified(folder, loaded.manifest, loaded.manifest.optimizer());
+    for (const v1::Segment& segment : loaded.manifest.weights()) total += segment.bytes();
+    for (const v1::Segment& segment : loaded.manifest.optimizer()) total += segment.bytes();
+    loaded.weights = verified(folder, loaded.manifest, loaded.manifest.weights(), done);
+    loaded.optimizer = verified(folder, loaded.manifest, loaded.manifest.optimizer(), done);
     return loaded;
   } catch (const Failure& failure) {
     if (failure.code() == "checkpoint.broken") throw;
@@ -143,11 +153,12 @@ std::string checkpoint_folder(const std::string& checkpoints, std::uint32_t step
 
 std::optional<LoadedCheckpoint> newest_checkpoint(
     const std::string& checkpoints, const std::string& run_id,
-    const std::function<void(std::uint32_t step, const std::string& why)>& tell_broken) {
+    const std::function<void(std::uint32_t step, const std::string& why)>& tell_broken,
+    const VerifyProgress& progress) {
   const std::vector<std::uint32_t> steps = list_checkpoints(checkpoints);
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
-      LoadedCheckpoint loaded = read_checkpoint(checkpoint_folder(checkpoints, *step), run_id);
+      LoadedCheckpoint loaded = read_checkpoint(checkpoint_folder(checkpoints, *step), run_id, progress);
       if (loaded.manifest.step() != *step) broken(loaded.folder, "it is of step " + std::to_string(loaded.manifest.step()));
       return loaded;
     } catch (const Failure& failure) {

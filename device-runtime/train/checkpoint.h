@@ -36,8 +36,12 @@ struct LoadedCheckpoint {
   std::vector<store::SegmentFile> optimizer;
 };
 
+// Bytes verified so far, of all.
+using VerifyProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
 // Reads the manifest and verifies every file. Failure checkpoint.broken says what is wrong.
-LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id);
+LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id,
+                                 const VerifyProgress& progress = {});
 
 // Steps of the checkpoints under `checkpoints` (the folder of them all), ascending; whole or not.
 std::vector<std::uint32_t> list_checkpoints(const std::string& checkpoints);
@@ -46,7 +50,8 @@ std::string checkpoint_folder(const std::string& checkpoints, std::uint32_t step
 // The newest one that is whole; `broken` is told of each newer one that is not.
 std::optional<LoadedCheckpoint> newest_checkpoint(
     const std::string& checkpoints, const std::string& run_id,
-    const std::function<void(std::uint32_t step, const std::string& why)>& broken);
+    const std::function<void(std::uint32_t step, const std::string& why)>& broken,
+    const VerifyProgress& progress = {});
 
 // Removes what interrupted writes left, and all checkpoints but the newest `keep` and `best` (if any).
 void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep, std::optional<std::uint32_t> best);

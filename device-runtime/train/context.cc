@@ -27,11 +27,11 @@ void RunContext::change_state(v1::RunState state, const std::string& reason) {
   events.emit(std::move(event));
 }
 
-PhaseProgress::PhaseProgress(RunContext& context, std::string phase, std::string unit)
-    : context_(&context), phase_(std::move(phase)), unit_(std::move(unit)) {}
+PhaseProgress::PhaseProgress(RunContext& context, std::string phase, std::string unit, Controls controls)
+    : context_(&context), phase_(std::move(phase)), unit_(std::move(unit)), controls_(controls) {}
 
 void PhaseProgress::operator()(std::uint64_t done, std::uint64_t total) {
-  if (context_->steering.between_batches(context_->from_step, nullptr)) {
+  if (controls_ == Controls::kListens && context_->steering.between_batches(context_->from_step, nullptr)) {
     throw Failure(kStopped, "stopped while: " + phase_);
   }
   const std::uint64_t now = monotonic_us();

@@ -31,17 +31,19 @@ struct RunContext {
 // Thrown through a phase that a stop ends; no error (task.cc turns it into Finished).
 inline constexpr const char* kStopped = "run.stopped";
 
-// Reports a phase as Progress events, a few a second, and listens to controls meanwhile: a pause holds the phase, a stop
-// ends it with Failure kStopped.
+// Reports a phase as Progress events, a few a second.
 class PhaseProgress {
  public:
-  PhaseProgress(RunContext& context, std::string phase, std::string unit);
+  // kListens: to controls meanwhile; a pause holds the phase, a stop ends it with Failure kStopped.
+  enum class Controls { kListens, kWait };
+  PhaseProgress(RunContext& context, std::string phase, std::string unit, Controls controls = Controls::kListens);
   void operator()(std::uint64_t done, std::uint64_t total);
 
  private:
   RunContext* context_;
   std::string phase_;
   std::string unit_;
+  Controls controls_;
   std::uint64_t next_us_ = 0;
 };
 

@@ -46,11 +46,14 @@ std::uint32_t steps_of(const v1::TrainTask& task, std::uint64_t rows_per_epoch) 
 }  // namespace
 
 Trainer::Trainer(RunContext& context) : context_(context), task_(context.spec.train()) {
-  from_ = newest_checkpoint(context.folder.checkpoints(), context.folder.id(),
-                            [&](std::uint32_t step, const std::string& why) {
-                              context.warn("checkpoint.broken", "the checkpoint of step " + std::to_string(step) +
-                                                                    " can't be used, going on from the one before: " + why);
-                            });
+  from_ = newest_checkpoint(
+      context.folder.checkpoints(), context.folder.id(),
+      [&](std::uint32_t step, const std::string& why) {
+        context.warn("checkpoint.broken", "the checkpoint of step " + std::to_string(step) +
+                                              " can't be used, going on from the one before: " + why);
+      },
+      // Which step a control would take effect at is not known before: it waits.
+      PhaseProgress(context, "verify checkpoint", "bytes", PhaseProgress::Controls::kWait));
   if (from_) context.from_step = from_->manifest.step();
   context.steering.begin(context.from_step, from_ ? from_->manifest.controls()
                                                   : google::protobuf::RepeatedPtrField<v1::AppliedControl>());
