@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on a virtual phone: fine-tunes a small GPT-2 on Moby Dick with LoRA, from a fresh clone. Leaves no process
+# The main job on a virtual phone: fine-tunes a small GPT-2 on Moby Dick, from a fresh clone. Leaves no process
 # behind, and no data outside the folder it names.
 set -eu
 cd "$(dirname "$0")/.."
