@@ -183,28 +183,32 @@ TEST(Run, EpochsBecomeSteps) {
 
 // Kills a run again and again at random moments; what it computes must be what an undisturbed run computes.
 void kill_and_compare(bool lora, unsigned seed) {
+  constexpr int kSteps = 200;
   TestRun undisturbed;
   if (lora) undisturbed.use_lora();
-  undisturbed.spec.mutable_train()->set_steps(24);
+  undisturbed.spec.mutable_train()->set_steps(kSteps);
+  const std::uint64_t begun_us = monotonic_us();
   complete(undisturbed);
+  const std::uint64_t whole_us = monotonic_us() - begun_us;
   const Curve expected = curve_of(undisturbed.events());
-  ASSERT_EQ(expected.steps.size(), 24u);
+  ASSERT_EQ(expected.steps.size(), static_cast<std::size_t>(kSteps));
 
   TestRun run;
   if (lora) run.use_lora();
-  run.spec.mutable_train()->set_steps(24);
+  run.spec.mutable_train()->set_steps(kSteps);
   run.write();
   std::mt19937 random(seed);
   int kills = 0;
-  std::uint64_t longest_us = 20'000;  // grows while nothing is reached, so that every phase is hit
-  while (kills < 200) {
+  // Twenty lives of a fortieth of the whole on average: half of it, on a machine of any speed. Longer ones as long as none
+  // gets from the start to its first checkpoint.
+  std::uint64_t longest_us = whole_us / 20;
+  while (kills < 20 || (kills < 200 && read_status(run.folder).last_checkpoint_step() == 0)) {
     Child child(run);
     ::usleep(static_cast<useconds_t>(random() % longest_us));
     child.kill(SIGKILL);
     if (child.wait() == kCompletedCode) break;
     ++kills;
-    longest_us += longest_us / 20;
-    if (kills >= 20 && read_status(run.folder).last_checkpoint_step() >= 18) break;
+    if (read_status(run.folder).last_checkpoint_step() == 0) longest_us += longest_us / 10;
   }
   if (!read_status(run.folder).ended()) {
     ASSERT_EQ(Child(run).wait(), kCompletedCode);

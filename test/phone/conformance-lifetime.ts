@@ -49,10 +49,10 @@ export function lifetimeSuite(make: Make, get: () => Bench): void {
 
     test('adbd-restart kills everything, setsid or not', async () => {
       const bench = get();
-      const survivor = await startEcho(bench, 'restarted');
+      await startEcho(bench, 'restarted');
       await bench.phone.fault('adbd-restart', { seconds: 0.2 });
       await bench.reconnect();
-      expect(await bench.alive(survivor)).toBe(false);
+      // By name: its process number may be another program's by now.
       expect((await bench.shell('pidof probe')).out.trim()).toBe('');
       expect((await bench.shell('cat /data/local/tmp/echo-restarted.log')).out).toContain('listening');
     });
@@ -60,10 +60,10 @@ export function lifetimeSuite(make: Make, get: () => Bench): void {
     test('reboot does so too, and changes the boot id', async () => {
       const bench = get();
       const before = (await bench.shell('cat /proc/sys/kernel/random/boot_id')).out;
-      const survivor = await startEcho(bench, 'rebooted');
+      await startEcho(bench, 'rebooted');
       await bench.phone.fault('reboot', { seconds: 0.2 });
       await bench.reconnect();
-      expect(await bench.alive(survivor)).toBe(false);
+      expect((await bench.shell('pidof probe')).out.trim()).toBe('');
       const after = (await bench.shell('cat /proc/sys/kernel/random/boot_id')).out;
       expect(after).toMatch(/^[0-9a-f-]{36}\n$/);
       expect(after).not.toBe(before);
