@@ -222,7 +222,11 @@ TEST(Journal, AMillionEventsAreReadInLittleMemory) {
   v1::Event event;
   ASSERT_TRUE(event.ParseFromArray(reader.payload().data(), static_cast<int>(reader.payload().size())));
   EXPECT_EQ(event.step().step(), 765'433u);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their own bookkeeping is larger
   EXPECT_LT(peak_rss_bytes(), before + (4u << 20));
+#else
+  (void)before;
+#endif
 }
 
 TEST(Journal, ThreadsMayEmitAtOnce) {
