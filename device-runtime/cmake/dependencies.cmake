@@ -1,8 +1,12 @@
 # Debian packages where they exist (libhwy-dev, libprotobuf-dev, libgtest-dev, also for arm64 by multiarch); with an NDK
 # the same libraries as pinned, hashed downloads.
 find_package(Threads REQUIRED)
+if(NOT ANDROID)
+  set(ANDROID OFF)
+endif()
 
-if(ANDROID)
+option(MFT_DOWNLOADS "Take Highway and protobuf from pinned downloads" ${ANDROID})
+if(MFT_DOWNLOADS)
   include(cmake/downloads.cmake)
 else()
   find_path(MFT_HWY_INCLUDE hwy/highway.h REQUIRED)
