@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli, polynomial 0x1EDC6F41, reflected), as in iSCSI (RFC 3720) and ext4: finds torn and rotten frames.
-// Not against tampering.
+// CRC-32C (Castagnoli, polynomial 0x1EDC6F41, reflected), as in iSCSI (RFC 3720) and ext4: finds torn and
+// rotten frames. Not against tampering.
 #pragma once
 
 #include <cstddef>

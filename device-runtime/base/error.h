@@ -1,5 +1,5 @@
-// Errors a person can act on. A Failure ends the task; its fields become the run's Failed event (proto session.Failed).
-// What this file does not do: recover. Whoever can, catches; nobody swallows.
+// Errors a person can act on. A Failure ends the task; its fields become the run's Failed event (proto
+// session.Failed). What this file does not do: recover. Whoever can, catches; nobody swallows.
 #pragma once
 
 #include <stdexcept>

@@ -103,7 +103,8 @@ void File::read_exactly_at(void* to, std::size_t bytes, std::uint64_t offset) co
 void File::write_at(const void* from, std::size_t bytes, std::uint64_t offset) {
   std::size_t done = 0;
   while (done < bytes) {
-    ssize_t n = ::pwrite(fd(), static_cast<const char*>(from) + done, bytes - done, static_cast<off_t>(offset + done));
+    ssize_t n = ::pwrite(fd(), static_cast<const char*>(from) + done, bytes - done,
+                         static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_io("write", path_, errno);
     done += static_cast<std::size_t>(n);
@@ -158,7 +159,9 @@ std::string read_all(const std::string& path, std::uint64_t limit) {
   File file = File::open_read(path);
   std::string bytes;
   // One byte over the limit is enough to know; sizes are not asked, because /proc and /sys do not tell them.
-  std::size_t chunk = static_cast<std::size_t>(std::min<std::uint64_t>(std::max<std::uint64_t>(file.size(), 4096), limit)) + 1;
+  std::size_t chunk =
+      static_cast<std::size_t>(std::min<std::uint64_t>(std::max<std::uint64_t>(file.size(), 4096), limit)) +
+      1;
   for (;;) {
     const std::size_t before = bytes.size();
     bytes.resize(before + chunk);

@@ -1,7 +1,7 @@
-// Files as RAII, every call checked, every error a Failure that carries the path and the system's words. Paths are the
-// phone's: the sysroot is applied here (base/sysroot.h).
-// Codes: io.not-found, io.denied, io.disk-full (ENOSPC, EDQUOT, EFBIG), io.too-large (over a caller's limit), io.cut-off
-// (a file ends before it should), io.failed (all else).
+// Files as RAII, every call checked, every error a Failure that carries the path and the system's words.
+// Paths are the phone's: the sysroot is applied here (base/sysroot.h). Codes: io.not-found, io.denied,
+// io.disk-full (ENOSPC, EDQUOT, EFBIG), io.too-large (over a caller's limit), io.cut-off (a file ends before
+// it should), io.failed (all else).
 #pragma once
 
 #include <cstddef>
@@ -54,10 +54,10 @@ class File {
   void write(const void* from, std::size_t bytes);
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   void truncate(std::uint64_t size);
-  void sync();       // fsync: data and metadata are on the flash
-  void sync_data();  // fdatasync: data and what is needed to read it
+  void sync();              // fsync: data and metadata are on the flash
+  void sync_data();         // fdatasync: data and what is needed to read it
   void drop_cache() const;  // posix_fadvise DONTNEED; advice, so failures are ignored
-  void close();      // checked; the destructor closes unchecked
+  void close();             // checked; the destructor closes unchecked
 
  private:
   File(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -65,8 +65,8 @@ class File {
   std::string path_;
 };
 
-// A file that appears under its name only when whole: written to "<path>.tmp", then commit() syncs, renames and syncs
-// the directory. Not committed: removed.
+// A file that appears under its name only when whole: written to "<path>.tmp", then commit() syncs, renames
+// and syncs the directory. Not committed: removed.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path, unsigned mode = 0600);
@@ -93,18 +93,20 @@ struct FileInfo {
 // Absent: there is nothing of that name.
 std::optional<FileInfo> stat_path(const std::string& path);
 
-// The whole file, at most `limit` bytes (Failure io.too-large). Also for /proc and /sys, whose sizes are not known.
+// The whole file, at most `limit` bytes (Failure io.too-large). Also for /proc and /sys, whose sizes are not
+// known.
 std::string read_all(const std::string& path, std::uint64_t limit);
 
 void write_atomically(const std::string& path, std::string_view bytes, unsigned mode = 0600);
 
 void make_directory(const std::string& path, unsigned mode = 0700);  // with its parents; existing is fine
-std::string parent_of(const std::string& path);  // "." for a bare name
+std::string parent_of(const std::string& path);                      // "." for a bare name
 void sync_directory(const std::string& path);
 void rename_path(const std::string& from, const std::string& to);
-bool remove_file(const std::string& path);          // false: was not there
-void remove_tree(const std::string& path);          // not there: fine
-std::vector<std::string> list_directory(const std::string& path);  // names without . and .., sorted; not there: empty
-std::uint64_t disk_free_bytes(const std::string& path);             // for an unprivileged writer
+bool remove_file(const std::string& path);  // false: was not there
+void remove_tree(const std::string& path);  // not there: fine
+// Names without . and .., sorted; not there: empty.
+std::vector<std::string> list_directory(const std::string& path);
+std::uint64_t disk_free_bytes(const std::string& path);  // for an unprivileged writer
 
 }  // namespace mft

@@ -20,7 +20,8 @@ void log_line(const std::string& text) {
     (void)std::snprintf(stamp, sizeof stamp, "%s.%03uZ", day, static_cast<unsigned>(now % 1000));
   }
   const std::string line = std::string(stamp) + " " + text + "\n";
-  // One write, so that lines of several threads do not mix; a log that can't be written must not end a training.
+  // One write, so that lines of several threads do not mix; a log that can't be written must not end a
+  // training.
   const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
   (void)ignored;
 }

@@ -1,5 +1,5 @@
-// A file mapped read-only. For files that nobody shortens while they are in use (the store, token caches): a file cut
-// under a mapping is a SIGBUS. What may shrink or fail is read with File::read_at instead.
+// A file mapped read-only. For files that nobody shortens while they are in use (the store, token caches): a
+// file cut under a mapping is a SIGBUS. What may shrink or fail is read with File::read_at instead.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,8 @@ std::optional<std::uint64_t> value_of(std::string_view text, std::string_view ke
     line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
     std::uint64_t kib = 0;
     const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), kib);
-    if (error != std::errc() || std::string_view(rest, line.data() + line.size()) != " kB") return std::nullopt;
+    if (error != std::errc() || std::string_view(rest, line.data() + line.size()) != " kB")
+      return std::nullopt;
     if (kib > (std::uint64_t{1} << 44)) return std::nullopt;  // 16 EiB: not a phone
     return kib * 1024;
   }

@@ -1,5 +1,5 @@
-// What the kernel says of this very process. Read from the machine's own /proc, never through the sysroot: a virtual
-// phone's files tell of the phone, not of us.
+// What the kernel says of this very process. Read from the machine's own /proc, never through the sysroot: a
+// virtual phone's files tell of the phone, not of us.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace mft {
 
-// Physical memory in use now, and the most it has been (VmRSS and VmHWM). getrusage's maximum is not used where VmHWM can
-// be had: Linux lets it survive exec, so it would tell of the process that started us.
+// Physical memory in use now, and the most it has been (VmRSS and VmHWM). getrusage's maximum is not used
+// where VmHWM can be had: Linux lets it survive exec, so it would tell of the process that started us.
 std::uint64_t rss_bytes();
 std::uint64_t peak_rss_bytes();
 

@@ -25,7 +25,8 @@ void compress_portable(std::uint32_t state[8], const std::uint8_t* data, std::si
   for (; blocks > 0; --blocks, data += 64) {
     std::uint32_t w[64];
     for (int t = 0; t < 16; ++t) {
-      w[t] = static_cast<std::uint32_t>(data[4 * t]) << 24 | static_cast<std::uint32_t>(data[4 * t + 1]) << 16 |
+      w[t] = static_cast<std::uint32_t>(data[4 * t]) << 24 |
+             static_cast<std::uint32_t>(data[4 * t + 1]) << 16 |
              static_cast<std::uint32_t>(data[4 * t + 2]) << 8 | static_cast<std::uint32_t>(data[4 * t + 3]);
     }
     for (int t = 16; t < 64; ++t) {
@@ -62,7 +63,8 @@ sha256_internal::Compress compress() {
 }  // namespace
 
 Sha256::Sha256()
-    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {}
+    : state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19} {
+}
 
 void Sha256::update(const void* data, std::size_t bytes) {
   const std::uint8_t* p = static_cast<const std::uint8_t*>(data);
@@ -91,7 +93,8 @@ Sha256Digest Sha256::finish() {
   for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
   update(length.data(), length.size());
   Sha256Digest digest;
-  for (std::size_t i = 0; i < 32; ++i) digest[i] = static_cast<std::uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));
+  for (std::size_t i = 0; i < 32; ++i)
+    digest[i] = static_cast<std::uint8_t>(state_[i / 4] >> (24 - 8 * (i % 4)));
   return digest;
 }
 

@@ -1,4 +1,5 @@
-// SHA-256 (FIPS 180-4): the name of every stored file. Uses the processor's instructions where there are some.
+// SHA-256 (FIPS 180-4): the name of every stored file. Uses the processor's instructions where there are
+// some.
 #pragma once
 
 #include <array>
@@ -27,8 +28,8 @@ class Sha256 {
 
 Sha256Digest sha256(std::string_view data);
 
-// Reads the file in pieces of 1 MiB and drops it from the page cache behind itself when drop_cache. `progress` gets the
-// bytes done so far after each piece.
+// Reads the file in pieces of 1 MiB and drops it from the page cache behind itself when drop_cache.
+// `progress` gets the bytes done so far after each piece.
 Sha256Digest sha256_file(const std::string& path, const std::function<void(std::uint64_t)>& progress = {},
                          bool drop_cache = false);
 
@@ -37,6 +38,8 @@ inline std::string to_hex(const Sha256Digest& d) {
   return to_hex(std::string_view(reinterpret_cast<const char*>(d.data()), d.size()));
 }
 // As protobuf's `bytes` hold it: 32 raw bytes.
-inline std::string to_bytes(const Sha256Digest& d) { return std::string(reinterpret_cast<const char*>(d.data()), d.size()); }
+inline std::string to_bytes(const Sha256Digest& d) {
+  return std::string(reinterpret_cast<const char*>(d.data()), d.size());
+}
 
 }  // namespace mft

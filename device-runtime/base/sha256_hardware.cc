@@ -1,4 +1,5 @@
-// SHA-256 by the processor's own instructions: Intel SHA extensions (also AMD since Zen), ARMv8 cryptography extension.
+// SHA-256 by the processor's own instructions: Intel SHA extensions (also AMD since Zen), ARMv8 cryptography
+// extension.
 #include "base/sha256_blocks.h"
 
 #if defined(__x86_64__)
@@ -15,7 +16,8 @@ namespace mft::sha256_internal {
 namespace {
 
 // The instructions keep the state as ABEF and CDGH and do two rounds at a time (Intel SHA Extensions, 2013).
-__attribute__((target("sha,ssse3,sse4.1"))) void compress_sha_ni(std::uint32_t state[8], const std::uint8_t* data,
+__attribute__((target("sha,ssse3,sse4.1"))) void compress_sha_ni(std::uint32_t state[8],
+                                                                 const std::uint8_t* data,
                                                                  std::size_t blocks) {
   const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
   const __m128i dcba = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state));
@@ -32,7 +34,8 @@ __attribute__((target("sha,ssse3,sse4.1"))) void compress_sha_ni(std::uint32_t s
     for (int i = 0; i < 16; ++i) {
       __m128i words;
       if (i < 4) {
-        words = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data + 16 * i)), big_endian);
+        words =
+            _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data + 16 * i)), big_endian);
       } else {
         // W[t] = s1(W[t-2]) + W[t-7] + s0(W[t-15]) + W[t-16], for four t.
         const __m128i w16 = w[i & 3], w12 = w[(i + 1) & 3], w8 = w[(i + 2) & 3], w4 = w[(i + 3) & 3];

@@ -21,7 +21,8 @@ Number number_of(const std::string& option, std::string_view text) {
 
 v1::EventId position_of(const std::string& text) {
   const std::size_t colon = text.find(':');
-  if (colon == std::string::npos) throw Failure("usage.option", "--after wants ATTEMPT:SEQUENCE, not " + text);
+  if (colon == std::string::npos)
+    throw Failure("usage.option", "--after wants ATTEMPT:SEQUENCE, not " + text);
   v1::EventId id;
   id.set_attempt(number_of<std::uint32_t>("--after", std::string_view(text).substr(0, colon)));
   id.set_sequence(number_of<std::uint64_t>("--after", std::string_view(text).substr(colon + 1)));
@@ -42,7 +43,8 @@ const char* const kUsage =
     "options:\n"
     "  --root DIR      mft's folder on the phone (/data/local/tmp/mft)\n"
     "  --sysroot DIR   before every absolute path (environment: MFT_SYSROOT)\n"
-    "exit codes: 0 done, 1 failed, 2 wrong request, 3 already running; run: 5 the run failed, 7 it was stopped\n";
+    "exit codes: 0 done, 1 failed, 2 wrong request, 3 already running; run: 5 the run failed, 7 it was "
+    "stopped\n";
 
 Arguments parse_arguments(int argc, char** argv) {
   Arguments arguments;
@@ -79,7 +81,8 @@ Arguments parse_arguments(int argc, char** argv) {
   if (arguments.command != "hash" && !arguments.files.empty()) {
     throw Failure("usage.option", arguments.command + " takes no files: " + arguments.files.front());
   }
-  if (arguments.command == "hash" && arguments.files.empty()) throw Failure("usage.option", "hash wants files");
+  if (arguments.command == "hash" && arguments.files.empty())
+    throw Failure("usage.option", "hash wants files");
   return arguments;
 }
 

@@ -12,10 +12,10 @@ namespace mft::main {
 struct Arguments {
   std::string command;
   std::string root = "/data/local/tmp/mft";
-  std::string sysroot;           // --sysroot, else MFT_SYSROOT
-  std::string run;               // --run
+  std::string sysroot;  // --sysroot, else MFT_SYSROOT
+  std::string run;      // --run
   std::uint32_t min_attempt = 0;
-  v1::EventId after;             // --after ATTEMPT:SEQUENCE
+  v1::EventId after;  // --after ATTEMPT:SEQUENCE
   std::vector<std::string> files;
 };
 

@@ -1,4 +1,5 @@
-// The program as a host meets it: arguments, exit codes, what stands on stdout, and a run that outlives its starter.
+// The program as a host meets it: arguments, exit codes, what stands on stdout, and a run that outlives its
+// starter.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -71,10 +72,18 @@ TEST(Cli, TellsItsVersion) {
 }
 
 TEST(Cli, ExplainsWrongRequests) {
-  const std::vector<std::vector<std::string>> wrong = {
-      {}, {"dance"}, {"status", "--run"}, {"status", "--colour", "red"}, {"events", "--run", "a", "--after", "1"},
-      {"events", "--run", "a", "--after", "x:1"}, {"start", "--run", "a", "--min-attempt", "-1"}, {"hash"},
-      {"status", "--run", "../etc"}, {"status"}, {"facts", "--sysroot", "/no/such"}, {"facts", "more"}};
+  const std::vector<std::vector<std::string>> wrong = {{},
+                                                       {"dance"},
+                                                       {"status", "--run"},
+                                                       {"status", "--colour", "red"},
+                                                       {"events", "--run", "a", "--after", "1"},
+                                                       {"events", "--run", "a", "--after", "x:1"},
+                                                       {"start", "--run", "a", "--min-attempt", "-1"},
+                                                       {"hash"},
+                                                       {"status", "--run", "../etc"},
+                                                       {"status"},
+                                                       {"facts", "--sysroot", "/no/such"},
+                                                       {"facts", "more"}};
   for (const std::vector<std::string>& arguments : wrong) {
     const Outcome outcome = mft(arguments);
     EXPECT_EQ(outcome.code, 2) << (arguments.empty() ? "" : arguments[0]);
@@ -89,7 +98,8 @@ TEST(Cli, HashesFilesLikeSha256sum) {
   write_atomically(folder / "empty", "");
   const Outcome outcome = mft({"hash", folder / "a b", folder / "empty"});
   EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  " + (folder / "a b") +
+  EXPECT_EQ(outcome.out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  " +
+                             (folder / "a b") +
                              "\ne3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  " +
                              (folder / "empty") + "\n");
   const Outcome half = mft({"hash", folder / "absent", folder / "empty"});
@@ -137,7 +147,8 @@ TEST(Cli, RunsInTheForegroundAndPrintsItsEvents) {
   TestRun run;
   run.write();
   EXPECT_EQ(mft({"run", "--root", run.root.path(), "--run", "run-1", "--min-attempt", "4"}).code, 0);
-  const v1::RunStatus status = only_frame<v1::RunStatus>(mft({"status", "--root", run.root.path(), "--run", "run-1"}).out);
+  const v1::RunStatus status =
+      only_frame<v1::RunStatus>(mft({"status", "--root", run.root.path(), "--run", "run-1"}).out);
   EXPECT_TRUE(status.exists());
   EXPECT_TRUE(status.ended());
   EXPECT_FALSE(status.alive());
@@ -172,7 +183,8 @@ TEST(Cli, ADetachedRunOutlivesItsStarterAndHoldsNothingOfIt) {
   const Outcome again = mft(start);
   EXPECT_EQ(again.code, 3);
   EXPECT_EQ(again.out, "already running " + std::to_string(pid) + "\n");
-  const v1::RunStatus status = only_frame<v1::RunStatus>(mft({"status", "--root", run.root.path(), "--run", "run-1"}).out);
+  const v1::RunStatus status =
+      only_frame<v1::RunStatus>(mft({"status", "--root", run.root.path(), "--run", "run-1"}).out);
   EXPECT_TRUE(status.alive());
   EXPECT_EQ(status.pid(), static_cast<std::uint32_t>(pid));
   EXPECT_GE(status.journal_last().sequence(), 1u);

@@ -1,4 +1,5 @@
-// The commands of mft-runtime, each returning its exit code (kUsage lists them). Failures pass through to main().
+// The commands of mft-runtime, each returning its exit code (kUsage lists them). Failures pass through to
+// main().
 #pragma once
 
 #include "main/arguments.h"
@@ -6,8 +7,8 @@
 namespace mft::main {
 
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;          // also: the program itself is at fault
-inline constexpr int kWrongRequest = 2;    // command line, no such run, bad specification, the run has finished
+inline constexpr int kFailed = 1;        // also: the program itself is at fault
+inline constexpr int kWrongRequest = 2;  // command line, no such run, bad specification, the run has finished
 inline constexpr int kAlreadyRunning = 3;  // prints "already running PID"
 inline constexpr int kRunFailed = 5;       // run: the run ended with Failed
 inline constexpr int kRunStopped = 7;      // run: it was stopped before its last step

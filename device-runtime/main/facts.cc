@@ -23,9 +23,9 @@ void add_cpu_features(v1::DeviceFacts& facts) {
     unsigned bit;
   };
   static constexpr Feature kFeatures[] = {
-      {"asimd", AT_HWCAP, 1},      {"aes", AT_HWCAP, 3},       {"sha2", AT_HWCAP, 6},    {"crc32", AT_HWCAP, 7},
-      {"fphp", AT_HWCAP, 9},       {"asimdhp", AT_HWCAP, 10},  {"asimddp", AT_HWCAP, 20}, {"sve", AT_HWCAP, 22},
-      {"sve2", AT_HWCAP2, 1},      {"i8mm", AT_HWCAP2, 13},    {"bf16", AT_HWCAP2, 14},
+      {"asimd", AT_HWCAP, 1}, {"aes", AT_HWCAP, 3},      {"sha2", AT_HWCAP, 6},     {"crc32", AT_HWCAP, 7},
+      {"fphp", AT_HWCAP, 9},  {"asimdhp", AT_HWCAP, 10}, {"asimddp", AT_HWCAP, 20}, {"sve", AT_HWCAP, 22},
+      {"sve2", AT_HWCAP2, 1}, {"i8mm", AT_HWCAP2, 13},   {"bf16", AT_HWCAP2, 14},
   };
   for (const Feature& feature : kFeatures) {
     if ((::getauxval(feature.type) >> feature.bit & 1) != 0) facts.add_cpu_features(feature.name);

@@ -1,6 +1,6 @@
-// `mft-runtime start`: a run that outlives the adb shell it was started from. The shell's end kills what is in its
-// session or still holds its pipes, so the runtime leaves both: a second fork, a session of its own, no inherited
-// descriptor.
+// `mft-runtime start`: a run that outlives the adb shell it was started from. The shell's end kills what is
+// in its session or still holds its pipes, so the runtime leaves both: a second fork, a session of its own,
+// no inherited descriptor.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -59,7 +59,8 @@ void redirect(const std::string& path, int flags, int to) {
     code = end == session::RunEnd::kFailed ? kRunFailed : kDone;
   } catch (const Failure& failure) {
     code = exit_code_of(failure.code());
-    const std::string text = std::string(failure.what()) + (failure.hint().empty() ? "" : "\n" + failure.hint());
+    const std::string text =
+        std::string(failure.what()) + (failure.hint().empty() ? "" : "\n" + failure.hint());
     if (!told) tell(std::to_string(code) + " " + text);
     log_line(text);
   } catch (const std::exception& error) {
@@ -121,11 +122,13 @@ int start(const Arguments& arguments) {
     return kDone;
   }
   if (said.empty()) {
-    throw Failure("start.failed", "the runtime ended before the run began", "See " + folder.log() + " on the phone.");
+    throw Failure("start.failed", "the runtime ended before the run began",
+                  "See " + folder.log() + " on the phone.");
   }
   const int code = std::atoi(said.c_str());
   const std::string text = said.substr(said.find(' ') + 1);
-  if (code == kAlreadyRunning) print("already running " + std::to_string(session::lock_holder(folder)) + "\n");
+  if (code == kAlreadyRunning)
+    print("already running " + std::to_string(session::lock_holder(folder)) + "\n");
   (void)std::fprintf(stderr, "mft-runtime: %s\n", text.c_str());
   return code;
 }

@@ -46,7 +46,8 @@ class SpawnPlan {
 
   std::optional<pid_t> spawn(const std::string& path, char* const* argv) {
     pid_t pid = 0;
-    if (!ok_ || ::posix_spawn(&pid, path.c_str(), &actions_, &attributes_, argv, environ) != 0) return std::nullopt;
+    if (!ok_ || ::posix_spawn(&pid, path.c_str(), &actions_, &attributes_, argv, environ) != 0)
+      return std::nullopt;
     return pid;
   }
 

@@ -11,7 +11,8 @@
 namespace mft::power {
 namespace {
 
-// As public issue reports show them: a Samsung with lower-case doubles and a record behind, a Redmi with sentences between.
+// As public issue reports show them: a Samsung with lower-case doubles and a record behind, a Redmi with
+// sentences between.
 constexpr const char* kSamsung = R"(Current Battery Service state:
   mBootCompleted: true
   AC powered: false
@@ -69,9 +70,17 @@ TEST(BatteryDump, ReadsExactKeysAndTheFirstOfEach) {
 }
 
 TEST(BatteryDump, LeavesOutWhatCannotBe) {
-  const char* texts[] = {"", "level: 50\n", "  level:50\n", "  level: 50 %\n", "  level: 101\n", "  level: -1\n",
-                         "  level: 50\n  scale: 200\n", "   level: 50\n", "  status: 1\n  voltage: 4\n  temperature: 0\n",
-                         "  status: 6\n  voltage: 4200000\n  temperature: 2000\n", "  level: 99999999999999999999\n"};
+  const char* texts[] = {"",
+                         "level: 50\n",
+                         "  level:50\n",
+                         "  level: 50 %\n",
+                         "  level: 101\n",
+                         "  level: -1\n",
+                         "  level: 50\n  scale: 200\n",
+                         "   level: 50\n",
+                         "  status: 1\n  voltage: 4\n  temperature: 0\n",
+                         "  status: 6\n  voltage: 4200000\n  temperature: 2000\n",
+                         "  level: 99999999999999999999\n"};
   for (const char* text : texts) {
     v1::DeviceReading reading;
     parse_battery_dump(text, reading);
@@ -104,7 +113,9 @@ TEST(ThermalDump, TakesTheHalsCurrentValuesOnly) {
   EXPECT_FLOAT_EQ(reading.skin_temperature_c(), 24.7f);
 
   v1::DeviceReading none;
-  parse_thermal_dump("Cached temperatures:\n\tTemperature{mValue=40, mType=3, mName=a, mStatus=0}\nThermal Status: 9\n", none);
+  parse_thermal_dump(
+      "Cached temperatures:\n\tTemperature{mValue=40, mType=3, mName=a, mStatus=0}\nThermal Status: 9\n",
+      none);
   EXPECT_EQ(none.SerializeAsString(), "");
 }
 

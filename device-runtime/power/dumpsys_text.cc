@@ -67,7 +67,8 @@ void parse_battery_dump(std::string_view text, v1::DeviceReading& reading) {
     if (const auto value = percent(*level)) reading.set_battery_percent(*value);
   }
   if (!reading.has_battery_status() && status) {  // android.os.BatteryManager's constants
-    static constexpr std::array<const char*, 6> kWords = {nullptr, nullptr, "Charging", "Discharging", "Not charging", "Full"};
+    static constexpr std::array<const char*, 6> kWords = {nullptr,       nullptr,        "Charging",
+                                                          "Discharging", "Not charging", "Full"};
     if (*status >= 2 && *status <= 5) reading.set_battery_status(kWords[static_cast<std::size_t>(*status)]);
   }
   if (!reading.has_voltage_v() && voltage) {

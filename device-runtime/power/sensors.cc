@@ -26,8 +26,8 @@ v1::DeviceReading Sensors::read() {
   v1::DeviceReading reading;
   read_battery_files(reading);
   read_thermal_zones(reading);
-  if (!reading.has_battery_percent() || !reading.has_battery_status() || !reading.has_battery_temperature_c() ||
-      !reading.has_skin_temperature_c()) {
+  if (!reading.has_battery_percent() || !reading.has_battery_status() ||
+      !reading.has_battery_temperature_c() || !reading.has_skin_temperature_c()) {
     ask_services();
     v1::DeviceReading both = said_;
     both.MergeFrom(reading);  // what sysfs tells is newer
@@ -62,7 +62,8 @@ void SensorThread::loop() {
     try {
       report_(sensors_.read());
     } catch (const std::exception& error) {
-      log_line(std::string("sensors: ") + error.what());  // the training must not end for want of a thermometer
+      log_line(std::string("sensors: ") +
+               error.what());  // the training must not end for want of a thermometer
     }
     lock.lock();
   } while (!ended_.wait_for(lock, kEvery, [&] { return end_; }));

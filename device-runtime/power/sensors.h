@@ -12,8 +12,8 @@
 
 namespace mft::power {
 
-// sysfs, /proc/meminfo and the file system each time; dumpsys (some 50 ms of CPU time on a phone) only for what sysfs does
-// not tell, and at most once in kDumpsysEvery: between those its last word stands.
+// sysfs, /proc/meminfo and the file system each time; dumpsys (some 50 ms of CPU time on a phone) only for
+// what sysfs does not tell, and at most once in kDumpsysEvery: between those its last word stands.
 class Sensors {
  public:
   static constexpr std::chrono::seconds kDumpsysEvery{60};

@@ -46,7 +46,8 @@ TEST_F(Phone, APixel) {
   zone(1, "BIG\n", "41000\n");
   zone(2, "LITTLE\n", "39000\n");
   zone(3, "G3D\n", "60000\n");
-  put("/proc", "meminfo", "MemTotal:        7786356 kB\nMemFree:          200000 kB\nMemAvailable:    3456789 kB\n");
+  put("/proc", "meminfo",
+      "MemTotal:        7786356 kB\nMemFree:          200000 kB\nMemAvailable:    3456789 kB\n");
   make_directory("/data/local/tmp/mft");
   const v1::DeviceReading reading = Sensors("/data/local/tmp/mft").read();
   EXPECT_EQ(reading.battery_percent(), 76);

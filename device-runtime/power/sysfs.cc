@@ -37,16 +37,18 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Skin: "VIRTUAL-SKIN" (Pixel), "skin", "skin-msm-therm" (Qualcomm), "quiet_therm" (Qualcomm's sensor for the outside).
+// Skin: "VIRTUAL-SKIN" (Pixel), "skin", "skin-msm-therm" (Qualcomm), "quiet_therm" (Qualcomm's sensor for the
+// outside).
 bool is_skin(const std::string& type) {
   return type.find("skin") != std::string::npos || type == "quiet_therm" || type == "quiet-therm" ||
          type == "quiet-therm-usr";
 }
 
-// CPU: "cpu-1-0-usr" (Qualcomm), "cpu-big-core6-1", "soc_max" (MediaTek), "BIG", "MID", "LITTLE" (Tensor, Exynos).
+// CPU: "cpu-1-0-usr" (Qualcomm), "cpu-big-core6-1", "soc_max" (MediaTek), "BIG", "MID", "LITTLE" (Tensor,
+// Exynos).
 bool is_cpu(const std::string& type) {
-  return type.starts_with("cpu") || type == "mtktscpu" || type == "soc_max" || type == "big" || type == "mid" ||
-         type == "little";
+  return type.starts_with("cpu") || type == "mtktscpu" || type == "soc_max" || type == "big" ||
+         type == "mid" || type == "little";
 }
 
 }  // namespace
@@ -87,7 +89,8 @@ void read_thermal_zones(v1::DeviceReading& reading) {
     std::optional<float>* target = is_skin(kind) ? &skin : is_cpu(kind) ? &cpu : nullptr;
     if (target == nullptr) continue;
     const std::optional<std::int64_t> millidegrees = number_in(folder + "/" + zone + "/temp");
-    // Some old drivers say whole degrees: 45 would be 0.045 degC here. Nothing tells them apart but that it can't be.
+    // Some old drivers say whole degrees: 45 would be 0.045 degC here. Nothing tells them apart but that it
+    // can't be.
     if (!millidegrees || (*millidegrees > -1000 && *millidegrees < 1000)) continue;
     const std::optional<float> value = celsius(static_cast<double>(*millidegrees) / 1000);
     if (value && (!*target || *value > **target)) *target = value;

@@ -14,7 +14,7 @@ namespace mft::session {
 namespace {
 
 struct Address {
-  struct sockaddr_un value {};
+  struct sockaddr_un value{};
   socklen_t bytes = 0;
 };
 
@@ -44,7 +44,8 @@ Fd listen_abstract(const std::string& name) {
   const Address address = address_of(name);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) fail("make", name);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.value), address.bytes) != 0) fail("bind", name);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address.value), address.bytes) != 0)
+    fail("bind", name);
   if (::listen(fd.get(), 16) != 0) fail("listen on", name);
   return fd;
 }
@@ -53,7 +54,8 @@ Fd connect_abstract(const std::string& name) {
   const Address address = address_of(name);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) fail("make", name);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.value), address.bytes) != 0) fail("connect to", name);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address.value), address.bytes) != 0)
+    fail("connect to", name);
   return fd;
 }
 

@@ -1,5 +1,5 @@
-// Sockets in Linux's abstract namespace (unix(7)): a name without a file, gone with its last owner. adb reaches them as
-// localabstract:NAME.
+// Sockets in Linux's abstract namespace (unix(7)): a name without a file, gone with its last owner. adb
+// reaches them as localabstract:NAME.
 #pragma once
 
 #include <string>

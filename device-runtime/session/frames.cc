@@ -16,7 +16,8 @@ void append_length(std::string& to, std::size_t length) {
 
 void append_frame(std::string& to, std::string_view payload) {
   if (payload.size() > kFrameLimit) {
-    throw Failure("session.frame-too-large", "a frame of " + std::to_string(payload.size()) + " bytes is over the limit");
+    throw Failure("session.frame-too-large",
+                  "a frame of " + std::to_string(payload.size()) + " bytes is over the limit");
   }
   append_length(to, payload.size());
   to.append(payload);
@@ -29,8 +30,8 @@ std::optional<FrameHead> read_head(std::string_view data) {
     head.length |= static_cast<std::size_t>(byte & 0x7f) << (7 * i);
     if ((byte & 0x80) != 0) continue;
     if (head.length > kFrameLimit) {
-      throw Failure("session.malformed", "a frame of " + std::to_string(head.length) + " bytes is over the limit of " +
-                                             std::to_string(kFrameLimit));
+      throw Failure("session.malformed", "a frame of " + std::to_string(head.length) +
+                                             " bytes is over the limit of " + std::to_string(kFrameLimit));
     }
     head.bytes = i + 1;
     return head;

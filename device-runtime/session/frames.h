@@ -1,5 +1,5 @@
-// Varint-delimited framing, as protobuf's writeDelimitedTo: a base-128 length, then that many bytes. Used on the socket,
-// on stdout and (with a checksum behind each frame) in the journal.
+// Varint-delimited framing, as protobuf's writeDelimitedTo: a base-128 length, then that many bytes. Used on
+// the socket, on stdout and (with a checksum behind each frame) in the journal.
 #pragma once
 
 #include <cstddef>

@@ -36,14 +36,16 @@ std::uint64_t JournalIndex::start_before(Position after) const {
   return above == entries_.begin() ? 0 : std::prev(above)->offset;
 }
 
-std::uint64_t scan_journal(const File& file, std::uint64_t limit, JournalIndex* index, const VisitEvent& visit) {
+std::uint64_t scan_journal(const File& file, std::uint64_t limit, JournalIndex* index,
+                           const VisitEvent& visit) {
   JournalReader reader(file);
   Position last;
   v1::Event event;
   for (;;) {
     const std::uint64_t start = reader.offset();
     if (reader.next(limit) != JournalReader::Next::kFrame) return start;
-    if (!event.ParseFromArray(reader.payload().data(), static_cast<int>(reader.payload().size()))) return start;
+    if (!event.ParseFromArray(reader.payload().data(), static_cast<int>(reader.payload().size())))
+      return start;
     const Position id = position_of(event.id());
     if (id <= last || id.sequence == 0) return start;
     last = id;
@@ -101,7 +103,8 @@ void Journal::append(v1::Event& event, bool last) {
   event.set_time_ms(wall_ms());
   event.set_uptime_ms(boottime_ms());
   const std::string payload = event.SerializeAsString();
-  // A text that is not UTF-8 is written without complaint and never parsed again: a journal with it would end there.
+  // A text that is not UTF-8 is written without complaint and never parsed again: a journal with it would end
+  // there.
   if (v1::Event read; !read.ParseFromString(payload)) {
     throw Failure("journal.event", "an event can't be written: one of its texts is not UTF-8");
   }

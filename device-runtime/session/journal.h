@@ -1,8 +1,9 @@
 // The run's event log: the truth about a run. Append-only; an event is in the file before anyone is sent it.
 //
-// What a kill leaves behind is a prefix of what was written: a frame that was cut off is cut away when the journal is
-// opened next, and the loss is told (cut_bytes). Attempt numbers go up, and sequence numbers within an attempt, so
-// (attempt, sequence) orders all frames and the place of an event is found through a sparse index, not by keeping events.
+// What a kill leaves behind is a prefix of what was written: a frame that was cut off is cut away when the
+// journal is opened next, and the loss is told (cut_bytes). Attempt numbers go up, and sequence numbers
+// within an attempt, so (attempt, sequence) orders all frames and the place of an event is found through a
+// sparse index, not by keeping events.
 #pragma once
 
 #include <atomic>
@@ -49,9 +50,10 @@ class JournalIndex {
 
 using VisitEvent = std::function<void(const v1::Event&, std::string_view payload)>;
 
-// Reads the frames of a journal that are whole, in order; returns where the last of them ends. Frames whose ids do not go
-// up count as damage. `index` may be null.
-std::uint64_t scan_journal(const File& file, std::uint64_t limit, JournalIndex* index, const VisitEvent& visit);
+// Reads the frames of a journal that are whole, in order; returns where the last of them ends. Frames whose
+// ids do not go up count as damage. `index` may be null.
+std::uint64_t scan_journal(const File& file, std::uint64_t limit, JournalIndex* index,
+                           const VisitEvent& visit);
 
 // The frame start of the first event after `after`, in a file whose frames end at `limit`.
 std::uint64_t find_after(const File& file, std::uint64_t limit, std::uint64_t start, Position after);

@@ -25,7 +25,8 @@ std::uint32_t load32(const char* p) {
 std::string_view JournalReader::window(std::size_t bytes, std::uint64_t limit) {
   bytes = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, limit - offset_));
   if (offset_ < buffer_offset_ || offset_ + bytes > buffer_offset_ + buffer_.size()) {
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, kPiece), limit - offset_));
+    const std::size_t want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(std::max(bytes, kPiece), limit - offset_));
     buffer_.resize(want);
     buffer_.resize(file_->read_at(buffer_.data(), want, offset_));
     buffer_offset_ = offset_;

@@ -1,7 +1,8 @@
 // Reads a journal from some frame on, in bounded memory.
 //
-// A journal is a row of frames: length (varint), payload (a serialized v1::Event), CRC-32C of both (little-endian). A
-// row of zeros, which file systems leave behind after a power cut, is not a frame: the CRC of a zero length is not zero.
+// A journal is a row of frames: length (varint), payload (a serialized v1::Event), CRC-32C of both
+// (little-endian). A row of zeros, which file systems leave behind after a power cut, is not a frame: the CRC
+// of a zero length is not zero.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,7 @@ class JournalReader {
 
   const File* file_;
   std::uint64_t offset_;
-  std::string buffer_;             // file bytes from buffer_offset_ on
+  std::string buffer_;  // file bytes from buffer_offset_ on
   std::uint64_t buffer_offset_ = 0;
   std::string_view payload_;
 };

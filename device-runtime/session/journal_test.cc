@@ -72,7 +72,8 @@ TEST(Journal, NumbersEventsAndKeepsThem) {
     EXPECT_EQ(journal.attempt_ends(), (std::vector<Position>{{1, 3}, {4, 1}}));
   }
   std::vector<v1::Event> seen;
-  Journal journal(folder / "journal", [&](const v1::Event& event, std::string_view) { seen.push_back(event); });
+  Journal journal(folder / "journal",
+                  [&](const v1::Event& event, std::string_view) { seen.push_back(event); });
   ASSERT_EQ(seen.size(), 4u);
   EXPECT_EQ(seen[3].step().step(), 9u);
   EXPECT_EQ(position_of(seen[3].id()), (Position{4, 1}));
@@ -100,7 +101,8 @@ TEST(Journal, TornAtAnyByteKeepsWhatIsWholeAndGoesOn) {
       if (zeros > 0 && cut % 5 != 0) continue;  // each takes a sync of the disk
       const std::string torn = whole.substr(0, cut) + std::string(zeros, '\0');
       std::size_t frames = 0;
-      while (frames + 1 < ends.size() && torn.compare(0, ends[frames + 1], whole, 0, ends[frames + 1]) == 0) ++frames;
+      while (frames + 1 < ends.size() && torn.compare(0, ends[frames + 1], whole, 0, ends[frames + 1]) == 0)
+        ++frames;
       most = std::max(most, frames);
       File::create(folder / "torn").write(torn);
       Journal journal(folder / "torn");
@@ -277,7 +279,8 @@ TEST(Journal, AFailedWriteLeavesNoHalfFrame) {
 TEST(Journal, TheReserveHoldsTheLastWordOfAFullDisk) {
   TestFolder folder;
   make_directory(folder / "disk");
-  if (::mount("tmpfs", (folder / "disk").c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "may not mount";
+  if (::mount("tmpfs", (folder / "disk").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "may not mount";
   std::uint32_t written = 0;
   std::string first, second;
   {

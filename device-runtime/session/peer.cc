@@ -10,7 +10,7 @@
 namespace mft::session {
 namespace {
 
-constexpr std::size_t kFillTo = 64 * 1024;      // events waiting to be sent
+constexpr std::size_t kFillTo = 64 * 1024;        // events waiting to be sent
 constexpr std::size_t kAnswerLimit = 256 * 1024;  // with answers, before input is held back
 
 // A text from the other side, as it may stand in a log.
@@ -26,7 +26,8 @@ bool same_token(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;  // the length is no secret
   volatile unsigned char difference = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    difference = static_cast<unsigned char>(difference | (static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i])));
+    difference = static_cast<unsigned char>(
+        difference | (static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i])));
   }
   return difference == 0;
 }
@@ -76,10 +77,11 @@ void Peer::take(const v1::HostFrame& frame) {
 
 void Peer::greet(const v1::Hello& hello) {
   if (hello.protocol_major() != kProtocolMajor) {
-    return refuse(v1::Refused::REASON_PROTOCOL,
-                  "this runtime (" + shared_->runtime_version + ") speaks protocol " + std::to_string(kProtocolMajor) +
-                      ", the host speaks " + std::to_string(hello.protocol_major()) +
-                      "; use the version of mft that started the run");
+    return refuse(v1::Refused::REASON_PROTOCOL, "this runtime (" + shared_->runtime_version +
+                                                    ") speaks protocol " + std::to_string(kProtocolMajor) +
+                                                    ", the host speaks " +
+                                                    std::to_string(hello.protocol_major()) +
+                                                    "; use the version of mft that started the run");
   }
   if (!same_token(hello.token(), shared_->token)) {
     return refuse(v1::Refused::REASON_TOKEN, "the token is not this run's");
@@ -99,9 +101,10 @@ void Peer::greet(const v1::Hello& hello) {
     id.set_sequence(end.sequence);
   }
   if (!ends.empty()) *welcome.mutable_journal_last() = welcome.attempt_ends(welcome.attempt_ends_size() - 1);
-  // The host has an event that the journal does not: the phone lost its tail. Positions order events of all attempts, so
-  // "everything after what the host has" then starts with the next attempt by itself.
-  const auto same = std::find_if(ends.begin(), ends.end(), [&](const Position& end) { return end.attempt == has.attempt; });
+  // The host has an event that the journal does not: the phone lost its tail. Positions order events of all
+  // attempts, so "everything after what the host has" then starts with the next attempt by itself.
+  const auto same =
+      std::find_if(ends.begin(), ends.end(), [&](const Position& end) { return end.attempt == has.attempt; });
   welcome.set_host_ahead(has.attempt != 0 && (same == ends.end() || has.sequence > same->sequence));
   send(answer);
   reader_.emplace(shared_->journal->file(), shared_->journal->offset_after(has));
@@ -145,7 +148,9 @@ void Peer::sent(std::size_t bytes) {
   out_begin_ = 0;
 }
 
-bool Peer::wants_input() const { return state_ == State::kRefused || out_.size() - out_begin_ < kAnswerLimit; }
+bool Peer::wants_input() const {
+  return state_ == State::kRefused || out_.size() - out_begin_ < kAnswerLimit;
+}
 
 bool Peer::has_output() const {
   return !outgoing().empty() || (reader_ && reader_->offset() < shared_->journal->size());

@@ -1,5 +1,5 @@
-// One connected host: the protocol as a state machine over byte buffers, without sockets. It never holds more than a
-// bounded number of bytes for a host that does not read: events wait in the journal, not in memory.
+// One connected host: the protocol as a state machine over byte buffers, without sockets. It never holds more
+// than a bounded number of bytes for a host that does not read: events wait in the journal, not in memory.
 #pragma once
 
 #include <cstdint>

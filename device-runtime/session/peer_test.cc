@@ -14,7 +14,9 @@ namespace {
 
 class PeerTest : public testing::Test {
  protected:
-  PeerTest() : journal(folder / "journal"), shared{&journal, &inbox, token, "0.1.0"} { journal.begin_attempt(1); }
+  PeerTest() : journal(folder / "journal"), shared{&journal, &inbox, token, "0.1.0"} {
+    journal.begin_attempt(1);
+  }
 
   void emit(int count) {
     for (int i = 0; i < count; ++i) {
@@ -204,14 +206,15 @@ TEST_F(PeerTest, TakesAnotherMinorAndUnknownFields) {
 }
 
 TEST_F(PeerTest, RefusesWhatIsMalformed) {
-  expect_refused(control(1), v1::Refused::REASON_MALFORMED);                  // no Hello before it
-  expect_refused(hello() + hello(), v1::Refused::REASON_MALFORMED);           // a second one
-  expect_refused(hello() + control(0), v1::Refused::REASON_MALFORMED);        // no id
+  expect_refused(control(1), v1::Refused::REASON_MALFORMED);            // no Hello before it
+  expect_refused(hello() + hello(), v1::Refused::REASON_MALFORMED);     // a second one
+  expect_refused(hello() + control(0), v1::Refused::REASON_MALFORMED);  // no id
   expect_refused(std::string("\x03\xff\xff\xff", 4), v1::Refused::REASON_MALFORMED);
   expect_refused(std::string("\xff\xff\xff\x7f", 4), v1::Refused::REASON_MALFORMED);  // a huge frame
   expect_refused(std::string("\x81\x80\x40", 3), v1::Refused::REASON_MALFORMED);      // 1 MiB and a byte
   expect_refused(std::string("\xff\xff\xff\xff\xff", 5), v1::Refused::REASON_MALFORMED);
-  expect_refused("GET / HTTP/1.1\r\nHost: phone\r\n\r\n" + std::string(200, 'x'), v1::Refused::REASON_MALFORMED);
+  expect_refused("GET / HTTP/1.1\r\nHost: phone\r\n\r\n" + std::string(200, 'x'),
+                 v1::Refused::REASON_MALFORMED);
 }
 
 TEST_F(PeerTest, RefusesAFloodOfControls) {

@@ -90,7 +90,8 @@ v1::Event carry_out(train::RunContext& context, const Journal& journal, const st
     return failed("memory.too-little", "the phone gave no more memory",
                   "Close other apps, or use a smaller batch size or sequence length.");
   } catch (const std::exception& error) {
-    return failed("internal", error.what(), "This is a defect of mft; the run's log on the phone may tell more.");
+    return failed("internal", error.what(),
+                  "This is a defect of mft; the run's log on the phone may tell more.");
   }
 }
 
@@ -117,7 +118,8 @@ RunEnd carry_on(const train::RunFolder& folder, std::uint32_t min_attempt, const
   train::History history;
   Journal journal(folder.journal(), [&](const v1::Event& event, std::string_view) { history.see(event); });
   if (history.completed) {
-    throw Failure("run.finished", "run '" + folder.id() + "' has finished", "Read its events with `mft attach`.");
+    throw Failure("run.finished", "run '" + folder.id() + "' has finished",
+                  "Read its events with `mft attach`.");
   }
   journal.begin_attempt(std::max(journal.last().attempt + 1, min_attempt));
 

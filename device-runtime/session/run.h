@@ -14,7 +14,8 @@ namespace mft::session {
 // runs/<id>/lock: flock'ed by the living runtime, holds its pid.
 class RunLock {
  public:
-  // Failure run.already-running (the message ends with the holder's pid; pid() of the exception is in the file).
+  // Failure run.already-running (the message ends with the holder's pid; pid() of the exception is in the
+  // file).
   explicit RunLock(const train::RunFolder& folder);
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -28,9 +29,10 @@ std::uint32_t lock_holder(const train::RunFolder& folder);
 
 enum class RunEnd { kCompleted, kStopped, kFailed };
 
-// Carries the run on in this process until its end. `ready` is called once, when the lock is held, the socket listens and
-// the attempt's first event is in the journal. Signals must be blocked as block_signals does, before any thread is made.
-// Failure before `ready`: nothing was journaled (run.unknown, run.already-running, run.finished, spec.*, session.socket).
+// Carries the run on in this process until its end. `ready` is called once, when the lock is held, the socket
+// listens and the attempt's first event is in the journal. Signals must be blocked as block_signals does,
+// before any thread is made. Failure before `ready`: nothing was journaled (run.unknown, run.already-running,
+// run.finished, spec.*, session.socket).
 RunEnd carry_on(const train::RunFolder& folder, std::uint32_t min_attempt, const std::string& runtime_version,
                 const std::function<void()>& ready);
 
@@ -40,7 +42,9 @@ void block_signals();
 // What `mft-runtime status` prints. Reads only.
 v1::RunStatus read_status(const train::RunFolder& folder);
 
-// What `mft-runtime events` prints: one DeviceFrame { event } after the other, through `write`, in bounded memory.
-void read_events(const train::RunFolder& folder, const v1::EventId& after, const std::function<void(std::string_view)>& write);
+// What `mft-runtime events` prints: one DeviceFrame { event } after the other, through `write`, in bounded
+// memory.
+void read_events(const train::RunFolder& folder, const v1::EventId& after,
+                 const std::function<void(std::string_view)>& write);
 
 }  // namespace mft::session

@@ -32,7 +32,8 @@ RunLock::RunLock(const train::RunFolder& folder) : file_(File::open_update(folde
   // lock_holder() takes the lock for a moment to see whether it is free; it must not look like a runtime.
   for (int attempt = 0; !try_lock(file_, LOCK_EX); ++attempt) {
     if (attempt == 20) {
-      throw Failure("run.already-running", "run '" + folder.id() + "' is already running, pid " + std::to_string(pid_in(file_)),
+      throw Failure("run.already-running",
+                    "run '" + folder.id() + "' is already running, pid " + std::to_string(pid_in(file_)),
                     "Attach to it instead.");
     }
     ::usleep(5'000);

@@ -96,7 +96,8 @@ std::map<std::string, std::string> result_of(const TestRun& run) {
   EXPECT_EQ(to_bytes(sha256_file(run.folder.result() + "/manifest.pb")),
             events.back().finished().result_manifest_sha256());
   std::map<std::string, std::string> hashes;
-  for (const v1::Segment& segment : result.manifest.weights()) hashes[segment.name()] = to_hex(segment.sha256());
+  for (const v1::Segment& segment : result.manifest.weights())
+    hashes[segment.name()] = to_hex(segment.sha256());
   return hashes;
 }
 
@@ -199,8 +200,8 @@ void kill_and_compare(bool lora, unsigned seed) {
   run.write();
   std::mt19937 random(seed);
   int kills = 0;
-  // Twenty lives of a fortieth of the whole on average: half of it, on a machine of any speed. Longer ones as long as none
-  // gets from the start to its first checkpoint.
+  // Twenty lives of a fortieth of the whole on average: half of it, on a machine of any speed. Longer ones as
+  // long as none gets from the start to its first checkpoint.
   std::uint64_t longest_us = whole_us / 20;
   while (kills < 20 || (kills < 200 && read_status(run.folder).last_checkpoint_step() == 0)) {
     Child child(run);
@@ -237,7 +238,8 @@ TEST(Run, ABrokenNewestCheckpointIsToldOfAndTheOneBeforeUsed) {
     Child child(run);
     TestClient client(socket_name("run-1"));
     client.hello(run.token);
-    ASSERT_TRUE(client.until([](const v1::Event& e) { return e.has_checkpoint_saved() && e.checkpoint_saved().step() >= 6; }));
+    ASSERT_TRUE(client.until(
+        [](const v1::Event& e) { return e.has_checkpoint_saved() && e.checkpoint_saved().step() >= 6; }));
     child.kill(SIGKILL);
     child.wait();
   }
@@ -249,7 +251,8 @@ TEST(Run, ABrokenNewestCheckpointIsToldOfAndTheOneBeforeUsed) {
   EXPECT_EQ(Child(run).wait(), kCompletedCode);
   const std::vector<v1::Event> events = run.events();
   bool warned = false;
-  for (const v1::Event& event : only(events, &v1::Event::has_warning)) warned |= event.warning().code() == "checkpoint.broken";
+  for (const v1::Event& event : only(events, &v1::Event::has_warning))
+    warned |= event.warning().code() == "checkpoint.broken";
   EXPECT_TRUE(warned);
   EXPECT_EQ(only(events, &v1::Event::has_attempt_started).back().attempt_started().from_step(), newest - 3);
   EXPECT_EQ(curve_of(events), curve_of(undisturbed.events()));
@@ -284,7 +287,8 @@ TEST(Run, ATornJournalIsCutToldOfAndTheRunGoesOn) {
     EXPECT_EQ(child.wait(), kCompletedCode);
   }
   bool warned = false;
-  for (const v1::Event& event : only(run.events(), &v1::Event::has_warning)) warned |= event.warning().code() == "journal.cut";
+  for (const v1::Event& event : only(run.events(), &v1::Event::has_warning))
+    warned |= event.warning().code() == "journal.cut";
   EXPECT_TRUE(warned);
 }
 
@@ -306,10 +310,13 @@ TEST(Run, ObeysAHostAndGivesTheSameBits) {
   TestClient client(socket_name("run-1"));
   client.hello(run.token);
   const auto acknowledged = [&](std::uint64_t id) {
-    const auto event = client.until([&](const v1::Event& e) { return e.has_control_applied() && e.control_applied().control_id() == id; });
+    const auto event = client.until([&](const v1::Event& e) {
+      return e.has_control_applied() && e.control_applied().control_id() == id;
+    });
     return event ? event->control_applied() : v1::ControlApplied();
   };
-  v1::Control pause = control(1), threads = control(2), evaluate = control(3), checkpoint = control(4), resume = control(5);
+  v1::Control pause = control(1), threads = control(2), evaluate = control(3), checkpoint = control(4),
+              resume = control(5);
   pause.mutable_pause();
   threads.mutable_set_threads()->set_threads(2);
   evaluate.mutable_evaluate();
@@ -411,7 +418,8 @@ TEST(Run, EventsAreReadWithoutAProcess) {
   EXPECT_TRUE(status.ended());
   EXPECT_TRUE(status.has_checkpoint());
   EXPECT_EQ(status.journal_last().sequence(), events.back().id().sequence());
-  EXPECT_THROW(read_events(train::RunFolder(run.root.path(), "other"), after, [](std::string_view) {}), Failure);
+  EXPECT_THROW(read_events(train::RunFolder(run.root.path(), "other"), after, [](std::string_view) {}),
+               Failure);
   EXPECT_FALSE(read_status(train::RunFolder(run.root.path(), "other")).exists());
 }
 
@@ -494,7 +502,8 @@ TEST(Run, AFullDiskIsToldOfAndTheRunGoesOnWhenThereIsSpace) {
   TestRun run;
   run.write();
   // Room for one checkpoint (some 520 kB) and the record, not for two.
-  if (::mount("tmpfs", run.folder.path().c_str(), "tmpfs", 0, "size=900k") != 0) GTEST_SKIP() << "may not mount";
+  if (::mount("tmpfs", run.folder.path().c_str(), "tmpfs", 0, "size=900k") != 0)
+    GTEST_SKIP() << "may not mount";
   run.write();
   const int code = Child(run).wait();
   std::vector<v1::Event> events = run.events();

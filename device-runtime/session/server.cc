@@ -120,7 +120,8 @@ void Server::accept_new() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd) return;  // whoever it was has gone again
   connections_.push_back(Connection{std::move(fd), Peer(shared_),
-                                    now_ms() + static_cast<std::uint64_t>(kHelloLimit.count()), false, false});
+                                    now_ms() + static_cast<std::uint64_t>(kHelloLimit.count()), false,
+                                    false});
 }
 
 bool Server::serve(Connection& connection, short events, std::uint64_t now) {

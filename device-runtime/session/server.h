@@ -1,5 +1,5 @@
-// The run's socket: one thread, one poll loop, several hosts at once. Nothing here waits for a host, and training waits
-// for nothing here.
+// The run's socket: one thread, one poll loop, several hosts at once. Nothing here waits for a host, and
+// training waits for nothing here.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,8 @@ class Server {
   static constexpr std::chrono::milliseconds kHelloLimit{10'000};  // for a whole Hello
   static constexpr std::chrono::milliseconds kCloseLimit{2'000};   // for a refused host to hang up
 
-  // Listens on the abstract socket at once; hosts are served from start() on. The journal and the inbox outlive it.
+  // Listens on the abstract socket at once; hosts are served from start() on. The journal and the inbox
+  // outlive it.
   Server(const std::string& socket, Journal& journal, train::ControlInbox& inbox, std::string token,
          std::string runtime_version);
   ~Server();  // finish() with no time; nobody may append to the journal meanwhile
@@ -32,7 +33,8 @@ class Server {
   // Also watches this descriptor in its loop: `readable` is called from the server's thread. Before start().
   void watch(int fd, std::function<void()> readable);
   void start();
-  // The run has ended: serves those who are attached until they have everything, at most so long. Ends the thread.
+  // The run has ended: serves those who are attached until they have everything, at most so long. Ends the
+  // thread.
   void finish(std::chrono::milliseconds limit);
 
  private:

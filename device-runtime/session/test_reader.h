@@ -14,7 +14,8 @@ inline std::vector<v1::Event> all_events(const std::string& path) {
   std::vector<v1::Event> events;
   if (!stat_path(path)) return events;
   const File file = File::open_read(path);
-  scan_journal(file, file.size(), nullptr, [&](const v1::Event& event, std::string_view) { events.push_back(event); });
+  scan_journal(file, file.size(), nullptr,
+               [&](const v1::Event& event, std::string_view) { events.push_back(event); });
   return events;
 }
 

@@ -1,5 +1,5 @@
-// A small but real run in a folder of the test's own: a two-layer GPT-2 with reproducible weights, the small tokenizer of
-// the fixtures and a text of its words. Tests only.
+// A small but real run in a folder of the test's own: a two-layer GPT-2 with reproducible weights, the small
+// tokenizer of the fixtures and a text of its words. Tests only.
 #pragma once
 
 #include <string>
@@ -27,12 +27,13 @@ class TestRun {
     const auto vocabulary = static_cast<std::uint32_t>(Tokenizer::from_bytes(tokenizer).vocab_size());
     v1::ModelConfig config = models::gpt2_config(vocabulary, 16, 2, 2, 64);
     std::uint64_t seed = 1;
-    std::vector<store::SegmentFile> files = models::write_pack(root.path(), config, [&](const v1::Tensor& tensor) {
-      std::uint64_t elements = 1;
-      for (const std::uint64_t size : tensor.shape()) elements *= size;
-      const bool scale = tensor.name().ends_with("norm.weight");
-      return models::noise(seed++, elements, scale ? 0.02f : 0.2f, scale ? 1.0f : 0.0f);
-    });
+    std::vector<store::SegmentFile> files =
+        models::write_pack(root.path(), config, [&](const v1::Tensor& tensor) {
+          std::uint64_t elements = 1;
+          for (const std::uint64_t size : tensor.shape()) elements *= size;
+          const bool scale = tensor.name().ends_with("norm.weight");
+          return models::noise(seed++, elements, scale ? 0.02f : 0.2f, scale ? 1.0f : 0.0f);
+        });
     spec.set_format(1);
     spec.set_run_id(id);
     v1::PackManifest& model = *spec.mutable_model();
@@ -85,8 +86,8 @@ class TestRun {
   void use_lora() {
     v1::TrainTask& task = *spec.mutable_train();
     task.set_full(false);
-    const std::vector<v1::LoraTarget> targets = models::lora_targets(
-        spec.model().config(), {models::Module::kQkv, models::Module::kOut}, 4, 8);
+    const std::vector<v1::LoraTarget> targets =
+        models::lora_targets(spec.model().config(), {models::Module::kQkv, models::Module::kOut}, 4, 8);
     task.mutable_lora()->mutable_targets()->Assign(targets.begin(), targets.end());
     task.mutable_lora()->set_dropout(0.1f);
   }
@@ -108,7 +109,8 @@ class TestRun {
     std::vector<v1::Event> found;
     if (!stat_path(folder.journal())) return found;
     const File file = File::open_read(folder.journal());
-    scan_journal(file, file.size(), nullptr, [&](const v1::Event& event, std::string_view) { found.push_back(event); });
+    scan_journal(file, file.size(), nullptr,
+                 [&](const v1::Event& event, std::string_view) { found.push_back(event); });
     return found;
   }
 

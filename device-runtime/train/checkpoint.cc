@@ -46,8 +46,8 @@ void write_synced(const std::string& path, std::string_view bytes) {
   file.close();
 }
 
-// `folder` takes the place of what is there. Between the two renames nothing is there: a reader then falls back to the
-// checkpoint before, as it would for a broken one.
+// `folder` takes the place of what is there. Between the two renames nothing is there: a reader then falls
+// back to the checkpoint before, as it would for a broken one.
 void put_in_place(const std::string& written, const std::string& folder) {
   const std::string old = aside(folder, ".old");
   remove_tree(old);
@@ -79,7 +79,8 @@ std::vector<store::SegmentFile> verified(const std::string& folder, const v1::Ch
   std::vector<store::SegmentFile> files;
   for (const v1::Segment& segment : segments) {
     const auto file = manifest.files().find(segment.name());
-    if (file == manifest.files().end() || file->second.empty() || file->second.find('/') != std::string::npos) {
+    if (file == manifest.files().end() || file->second.empty() ||
+        file->second.find('/') != std::string::npos) {
       broken(folder, "no file for segment '" + segment.name() + "'");
     }
     files.push_back({segment, folder + "/" + file->second});
@@ -114,7 +115,8 @@ std::uint64_t write_checkpoint(const std::string& folder, v1::CheckpointManifest
   }
 }
 
-LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id, const VerifyProgress& progress) {
+LoadedCheckpoint read_checkpoint(const std::string& folder, const std::string& run_id,
+                                 const VerifyProgress& progress) {
   std::uint64_t total = 0;
   std::uint64_t sum = 0;
   const auto done = [&](std::uint64_t bytes) {
@@ -159,7 +161,8 @@ std::optional<LoadedCheckpoint> newest_checkpoint(
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     try {
       LoadedCheckpoint loaded = read_checkpoint(checkpoint_folder(checkpoints, *step), run_id, progress);
-      if (loaded.manifest.step() != *step) broken(loaded.folder, "it is of step " + std::to_string(loaded.manifest.step()));
+      if (loaded.manifest.step() != *step)
+        broken(loaded.folder, "it is of step " + std::to_string(loaded.manifest.step()));
       return loaded;
     } catch (const Failure& failure) {
       if (failure.code() != "checkpoint.broken") throw;
@@ -169,14 +172,16 @@ std::optional<LoadedCheckpoint> newest_checkpoint(
   return std::nullopt;
 }
 
-void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep, std::optional<std::uint32_t> best) {
+void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep,
+                       std::optional<std::uint32_t> best) {
   for (const std::string& name : list_directory(checkpoints)) {
     if (name.starts_with(".")) remove_tree(checkpoints + "/" + name);
   }
   const std::vector<std::uint32_t> steps = list_checkpoints(checkpoints);
   for (std::size_t i = 0; i + std::max(keep, 1u) < steps.size(); ++i) {
     if (best && steps[i] == *best) continue;
-    // The manifest's hash goes first: a removal that is cut off leaves a checkpoint that is seen to be broken.
+    // The manifest's hash goes first: a removal that is cut off leaves a checkpoint that is seen to be
+    // broken.
     const std::string folder = checkpoint_folder(checkpoints, steps[i]);
     remove_file(folder + "/" + kManifestHash);
     remove_tree(folder);

@@ -1,8 +1,8 @@
 // Checkpoints and results: folders of segment files with a manifest, complete or not there at all.
 //
-// A folder is written aside as ".<name>.tmp", every file synced, then renamed, then its parent synced. A kill at any
-// system call leaves the previous folder. The manifest holds each file's SHA-256, and "manifest.sha256" the manifest's
-// own; everything is verified when it is read.
+// A folder is written aside as ".<name>.tmp", every file synced, then renamed, then its parent synced. A kill
+// at any system call leaves the previous folder. The manifest holds each file's SHA-256, and
+// "manifest.sha256" the manifest's own; everything is verified when it is read.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ struct SegmentToWrite {
   std::vector<store::NamedTensor> tensors;
 };
 
-// Writes `folder` (replacing one of that name) from the manifest's scalar fields and these segments, whose descriptions
-// and file names it fills in. Returns the bytes written. Failure io.*.
+// Writes `folder` (replacing one of that name) from the manifest's scalar fields and these segments, whose
+// descriptions and file names it fills in. Returns the bytes written. Failure io.*.
 std::uint64_t write_checkpoint(const std::string& folder, v1::CheckpointManifest& manifest,
                                const std::vector<SegmentToWrite>& weights,
                                const std::vector<SegmentToWrite>& optimizer);

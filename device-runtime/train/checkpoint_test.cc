@@ -27,10 +27,11 @@ std::uint64_t write_step(const std::string& checkpoints, std::uint32_t step, std
   v1::CheckpointManifest manifest;
   manifest.set_run_id(kRun);
   manifest.set_step(step);
-  return write_checkpoint(checkpoint_folder(checkpoints, step), manifest,
-                          {{"adapter", {{"a", shape, values.data(), v1::DTYPE_F32}}}},
-                          {{"adapter.adam", {{"a.m", shape, values.data(), v1::DTYPE_F32},
-                                             {"a.v", shape, values.data(), v1::DTYPE_F32}}}});
+  return write_checkpoint(
+      checkpoint_folder(checkpoints, step), manifest,
+      {{"adapter", {{"a", shape, values.data(), v1::DTYPE_F32}}}},
+      {{"adapter.adam",
+        {{"a.m", shape, values.data(), v1::DTYPE_F32}, {"a.v", shape, values.data(), v1::DTYPE_F32}}}});
 }
 
 // The step of the newest whole checkpoint; also checks that its values are what was written. -1: none.
@@ -46,7 +47,8 @@ int newest(const std::string& checkpoints, std::vector<std::uint32_t>* broken = 
       for (std::uint64_t i = 0; i < tensor.elements; ++i) {
         float value;
         std::memcpy(&value, tensor.data + i * sizeof value, sizeof value);
-        if (value != static_cast<float>(loaded->manifest.step())) ADD_FAILURE() << tensor.name << " is not of this step";
+        if (value != static_cast<float>(loaded->manifest.step()))
+          ADD_FAILURE() << tensor.name << " is not of this step";
       }
     }
   }
@@ -125,7 +127,8 @@ TEST(Checkpoint, SegmentNamesDoNotLeadOutOfTheFolder) {
   for (const char* name : {"../x", ".hidden", "", "a/b"}) {
     v1::CheckpointManifest manifest;
     EXPECT_THROW(
-        write_checkpoint(folder / "c/1", manifest, {{name, {{"a", {1}, &value, v1::DTYPE_F32}}}}, {}), Failure);
+        write_checkpoint(folder / "c/1", manifest, {{name, {{"a", {1}, &value, v1::DTYPE_F32}}}}, {}),
+        Failure);
   }
   EXPECT_EQ(list_directory(folder / "c"), std::vector<std::string>{});
 }
@@ -152,8 +155,8 @@ TEST(Checkpoint, AFullDiskLeavesTheOneBeforeAndNoHalves) {
   EXPECT_EQ(list_directory(all), std::vector<std::string>{"5"});
 }
 
-// A child writes and prunes checkpoints as fast as it can and is killed at a random moment, again and again: there is
-// always a whole one, and it is never older than the one before last.
+// A child writes and prunes checkpoints as fast as it can and is killed at a random moment, again and again:
+// there is always a whole one, and it is never older than the one before last.
 TEST(Checkpoint, AKillAtAnyMomentLeavesAWholeOne) {
   TestFolder folder;
   const std::string all = folder / "c";

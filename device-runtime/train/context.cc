@@ -16,7 +16,8 @@ constexpr std::uint64_t kProgressEveryUs = 300'000;
 void RunContext::warn(const std::string& code, const std::string& message) {
   v1::Event event;
   event.mutable_warning()->set_code(code);
-  event.mutable_warning()->set_message(replace_invalid_utf8(message));  // it may name a file as the disk has it
+  event.mutable_warning()->set_message(
+      replace_invalid_utf8(message));  // it may name a file as the disk has it
   events.emit(std::move(event));
 }
 

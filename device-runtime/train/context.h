@@ -36,7 +36,8 @@ class PhaseProgress {
  public:
   // kListens: to controls meanwhile; a pause holds the phase, a stop ends it with Failure kStopped.
   enum class Controls { kListens, kWait };
-  PhaseProgress(RunContext& context, std::string phase, std::string unit, Controls controls = Controls::kListens);
+  PhaseProgress(RunContext& context, std::string phase, std::string unit,
+                Controls controls = Controls::kListens);
   void operator()(std::uint64_t done, std::uint64_t total);
 
  private:

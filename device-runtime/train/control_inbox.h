@@ -1,5 +1,5 @@
-// What hosts (and signals) ask of a run, from whichever thread hears it to the one that trains. What was asked is acted
-// upon between micro-batches (train/steering.h).
+// What hosts (and signals) ask of a run, from whichever thread hears it to the one that trains. What was
+// asked is acted upon between micro-batches (train/steering.h).
 #pragma once
 
 #include <condition_variable>
@@ -19,7 +19,8 @@ class ControlInbox {
 
   // False: the inbox is full, the control was not taken.
   bool push(v1::Control control);
-  // Asks for a stop on behalf of nobody's control (a signal); `reason` goes to the record. Repeats are one request.
+  // Asks for a stop on behalf of nobody's control (a signal); `reason` goes to the record. Repeats are one
+  // request.
   void request_stop(std::string reason);
 
   std::optional<v1::Control> take();

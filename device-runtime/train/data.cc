@@ -38,7 +38,8 @@ std::string tokenizer_path(RunContext& context) {
     throw Failure("model.no-tokenizer", "the model has no tokenizer",
                   "Import the model from a folder with tokenizer.json, or give one with --tokenizer.");
   }
-  return context.stored.verified(context.spec.model().tokenizer_sha256(), PhaseProgress(context, "verify", "bytes"));
+  return context.stored.verified(context.spec.model().tokenizer_sha256(),
+                                 PhaseProgress(context, "verify", "bytes"));
 }
 
 Tokenizer open_tokenizer(RunContext& context) {
@@ -46,8 +47,8 @@ Tokenizer open_tokenizer(RunContext& context) {
   const std::uint32_t rows = context.spec.model().config().vocab_size();
   if (static_cast<std::uint32_t>(tokenizer.vocab_size()) > rows) {
     throw Failure("model.tokenizer-mismatch",
-                  "the tokenizer has " + std::to_string(tokenizer.vocab_size()) + " tokens, the model's embedding only " +
-                      std::to_string(rows) + " rows",
+                  "the tokenizer has " + std::to_string(tokenizer.vocab_size()) +
+                      " tokens, the model's embedding only " + std::to_string(rows) + " rows",
                   "Import the model again with the tokenizer that belongs to it.");
   }
   return tokenizer;
@@ -57,9 +58,10 @@ TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::
   const std::string path = context.folder / (name + ".tokens");
   if (std::optional<TokenFile> kept = kept_tokens(context, file, path)) return std::move(*kept);
   const std::string tokenizer = tokenizer_path(context);
-  const std::string text = file.store_sha256().empty()
-                               ? file.device_path()
-                               : context.stored.verified(file.store_sha256(), PhaseProgress(context, "verify", "bytes"));
+  const std::string text =
+      file.store_sha256().empty()
+          ? file.device_path()
+          : context.stored.verified(file.store_sha256(), PhaseProgress(context, "verify", "bytes"));
   return tokenize_file(text, tokenizer, path, PhaseProgress(context, "tokenize", "bytes"));
 }
 

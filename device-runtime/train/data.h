@@ -1,5 +1,5 @@
-// A run's text as tokens: tokenized once, kept in the run's folder, and from then on the run's truth about its data (the
-// text itself may be deleted or changed on the phone without changing the run).
+// A run's text as tokens: tokenized once, kept in the run's folder, and from then on the run's truth about
+// its data (the text itself may be deleted or changed on the phone without changing the run).
 #pragma once
 
 #include <cstdint>

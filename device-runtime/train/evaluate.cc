@@ -13,9 +13,9 @@
 
 namespace mft::train {
 
-std::optional<SplitLoss> evaluate_split(models::Model& model, const Split& split, std::uint32_t batch_size,
-                                        std::uint32_t max_batches,
-                                        const std::function<bool(std::uint64_t, std::uint64_t)>& before_batch) {
+std::optional<SplitLoss> evaluate_split(
+    models::Model& model, const Split& split, std::uint32_t batch_size, std::uint32_t max_batches,
+    const std::function<bool(std::uint64_t, std::uint64_t)>& before_batch) {
   std::uint64_t batches = (split.rows() + batch_size - 1) / batch_size;
   if (max_batches != 0) batches = std::min<std::uint64_t>(batches, max_batches);
   models::LossSum total;
@@ -27,7 +27,8 @@ std::optional<SplitLoss> evaluate_split(models::Model& model, const Split& split
     total.sum += part.sum;
     total.labels += part.labels;
   }
-  if (total.labels == 0) throw Failure("data.too-short", "the text has no token to predict", "Give a longer text.");
+  if (total.labels == 0)
+    throw Failure("data.too-short", "the text has no token to predict", "Give a longer text.");
   return SplitLoss{total.sum / static_cast<double>(total.labels), total.labels};
 }
 
@@ -43,7 +44,8 @@ v1::Evaluation evaluation_event(std::uint32_t step, const SplitLoss& result, std
 
 v1::Finished run_evaluate(RunContext& context) {
   const v1::DataConfig& data = context.spec.data();
-  const TokenFile tokens = open_tokens(context, data.has_validation() ? data.validation() : data.train(), "evaluate");
+  const TokenFile tokens =
+      open_tokens(context, data.has_validation() ? data.validation() : data.train(), "evaluate");
   const auto vocabulary = static_cast<std::int32_t>(context.spec.model().config().vocab_size());
   const Split split = whole_file(tokens, data.sequence_length(), vocabulary);
   const std::uint32_t batch_size = context.spec.evaluate().batch_size();

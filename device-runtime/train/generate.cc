@@ -17,7 +17,9 @@ namespace {
 // The key-value cache is given back also when a Failure passes.
 class Generation {
  public:
-  Generation(models::Model& model, std::uint32_t max_length) : model_(&model) { model.begin_generation(max_length); }
+  Generation(models::Model& model, std::uint32_t max_length) : model_(&model) {
+    model.begin_generation(max_length);
+  }
   ~Generation() { model_->end_generation(); }
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
@@ -70,11 +72,11 @@ v1::Finished run_generate(RunContext& context) {
 
   const std::uint64_t from = monotonic_us();
   PhaseProgress progress(context, "generate", "tokens");
-  std::optional<v1::Sample> sample =
-      generate(*opened.model, tokenizer, context.spec.generate(), [&](std::uint64_t done, std::uint64_t total) {
-        progress(done, total);
-        return false;
-      });
+  std::optional<v1::Sample> sample = generate(*opened.model, tokenizer, context.spec.generate(),
+                                              [&](std::uint64_t done, std::uint64_t total) {
+                                                progress(done, total);
+                                                return false;
+                                              });
   v1::Event event;
   *event.mutable_sample() = std::move(*sample);
   context.events.emit(std::move(event));

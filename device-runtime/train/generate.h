@@ -11,8 +11,9 @@
 namespace mft::train {
 
 // `before_token(done, total)` may give up by returning true: then absent. Failure generate.prompt-too-long.
-std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, const v1::GenerateTask& task,
-                                   const std::function<bool(std::uint64_t done, std::uint64_t total)>& before_token);
+std::optional<v1::Sample> generate(
+    models::Model& model, Tokenizer& tokenizer, const v1::GenerateTask& task,
+    const std::function<bool(std::uint64_t done, std::uint64_t total)>& before_token);
 
 // RunSpec.generate.
 v1::Finished run_generate(RunContext& context);

@@ -1,5 +1,5 @@
-// What earlier attempts of a run left in its record that the next one must know. Filled from the journal (session/) and
-// completed from the checkpoint's manifest.
+// What earlier attempts of a run left in its record that the next one must know. Filled from the journal
+// (session/) and completed from the checkpoint's manifest.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 namespace mft::train {
 
 struct History {
-  // Controls that took effect, in that order, each id once; those that an end of the run has used up (pauses and stops
-  // before a Finished) are not among them.
+  // Controls that took effect, in that order, each id once; those that an end of the run has used up (pauses
+  // and stops before a Finished) are not among them.
   std::vector<v1::ControlApplied> in_force;
   // The acknowledgement of each control ever seen, by id.
   std::map<std::uint64_t, v1::ControlApplied> acknowledged;

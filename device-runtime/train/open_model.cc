@@ -15,17 +15,19 @@ constexpr std::uint64_t kMiB = 1 << 20;
 
 std::string mib(std::uint64_t bytes) { return std::to_string((bytes + kMiB - 1) / kMiB) + " MiB"; }
 
-// Android ends a process that takes more than there is, without a word: better to say so before the first page.
+// Android ends a process that takes more than there is, without a word: better to say so before the first
+// page.
 void check_memory(const v1::ModelConfig& config, const models::ModelOptions& options, int threads) {
   const std::uint64_t needed =
       models::plan_memory(config, options, static_cast<unsigned>(threads)).private_bytes(options.method);
   const std::optional<std::uint64_t> available = read_meminfo().available;
   if (!available || needed <= *available) return;
-  throw Failure("memory.too-little",
-                "the run needs " + mib(needed) + " of memory, and the phone has " + mib(*available) + " available",
-                options.method == models::Method::kFull
-                    ? "Close other apps, use LoRA instead of full fine-tuning, or a smaller batch or sequence length."
-                    : "Close other apps, or use a smaller batch size or sequence length.");
+  throw Failure(
+      "memory.too-little",
+      "the run needs " + mib(needed) + " of memory, and the phone has " + mib(*available) + " available",
+      options.method == models::Method::kFull
+          ? "Close other apps, use LoRA instead of full fine-tuning, or a smaller batch or sequence length."
+          : "Close other apps, or use a smaller batch size or sequence length.");
 }
 
 std::vector<store::SegmentFile> stored_segments(RunContext& context) {
@@ -36,7 +38,8 @@ std::vector<store::SegmentFile> stored_segments(RunContext& context) {
   PhaseProgress progress(context, "verify", "bytes");
   for (const v1::Segment& segment : context.spec.model().segments()) {
     const std::string path = context.stored.verified(
-        segment.sha256(), [&](std::uint64_t done, std::uint64_t) { progress(std::min(before + done, total), total); });
+        segment.sha256(),
+        [&](std::uint64_t done, std::uint64_t) { progress(std::min(before + done, total), total); });
     files.push_back({segment, path});
     before += segment.bytes();
   }
@@ -44,14 +47,16 @@ std::vector<store::SegmentFile> stored_segments(RunContext& context) {
 }
 
 void load_adapter(models::Model& model, std::vector<store::SegmentFile> files) {
-  const std::unique_ptr<store::Segments> adapter = store::Segments::open(std::move(files), store::Residency::kMapped);
+  const std::unique_ptr<store::Segments> adapter =
+      store::Segments::open(std::move(files), store::Residency::kMapped);
   model.load_adapter(adapter->pin(adapter->index_of("adapter")));
 }
 
 void load_stored_adapter(RunContext& context, models::Model& model, const v1::LoraConfig& lora) {
   v1::Segment description = lora.init_segment();
   description.set_name("adapter");
-  const std::string path = context.stored.verified(lora.init_sha256(), PhaseProgress(context, "verify", "bytes"));
+  const std::string path =
+      context.stored.verified(lora.init_sha256(), PhaseProgress(context, "verify", "bytes"));
   load_adapter(model, {{description, path}});
 }
 
@@ -62,7 +67,8 @@ int thread_count(std::uint32_t asked) {
   return static_cast<int>(std::clamp<unsigned>(wanted, 1, ThreadPool::kMaxThreads));
 }
 
-OpenModel open_model(RunContext& context, const models::ModelOptions& options, const LoadedCheckpoint* checkpoint) {
+OpenModel open_model(RunContext& context, const models::ModelOptions& options,
+                     const LoadedCheckpoint* checkpoint) {
   const v1::ModelConfig& config = context.spec.model().config();
   models::check_config(config);
   const int threads = thread_count(context.spec.threads());
@@ -71,7 +77,8 @@ OpenModel open_model(RunContext& context, const models::ModelOptions& options, c
   const bool full = options.method == models::Method::kFull;
   OpenModel opened;
   opened.pool = std::make_unique<ThreadPool>(threads);
-  std::vector<store::SegmentFile> files = full && checkpoint != nullptr ? checkpoint->weights : stored_segments(context);
+  std::vector<store::SegmentFile> files =
+      full && checkpoint != nullptr ? checkpoint->weights : stored_segments(context);
   opened.segments =
       store::Segments::open(std::move(files), full ? store::Residency::kPrivate : store::Residency::kMapped);
   opened.model = models::Model::open(config, *opened.segments, options, *opened.pool);

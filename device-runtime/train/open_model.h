@@ -1,5 +1,5 @@
-// From a run's specification to a model in memory: store files verified, memory checked before it is taken, adapters and
-// checkpoints loaded.
+// From a run's specification to a model in memory: store files verified, memory checked before it is taken,
+// adapters and checkpoints loaded.
 #pragma once
 
 #include <memory>
@@ -20,12 +20,14 @@ struct OpenModel {  // destroyed from the last member to the first
 
 // The model of context.spec, with the adapter or the weights of `checkpoint` if there is one.
 // Failure model.*, store.*, memory.too-little.
-OpenModel open_model(RunContext& context, const models::ModelOptions& options, const LoadedCheckpoint* checkpoint);
+OpenModel open_model(RunContext& context, const models::ModelOptions& options,
+                     const LoadedCheckpoint* checkpoint);
 
 // The model with the specification's adapter (RunSpec.adapter), if it has one, to evaluate and generate.
 OpenModel open_frozen_model(RunContext& context, std::uint32_t max_rows, std::uint32_t max_length);
 
-// Threads to use when `asked` is what a specification or a control says (0: all that the phone lets the process use).
+// Threads to use when `asked` is what a specification or a control says (0: all that the phone lets the
+// process use).
 int thread_count(std::uint32_t asked);
 
 }  // namespace mft::train

@@ -33,7 +33,8 @@ RunFolder::RunFolder(std::string root, std::string id) : root_(std::move(root)),
 
 std::string RunFolder::stored(std::string_view sha256) const {
   if (sha256.size() != sizeof(Sha256Digest)) {
-    throw Failure("spec.invalid", "a SHA-256 of " + std::to_string(sha256.size()) + " bytes in the run's specification");
+    throw Failure("spec.invalid",
+                  "a SHA-256 of " + std::to_string(sha256.size()) + " bytes in the run's specification");
   }
   return root_ + "/store/" + to_hex(sha256);
 }
@@ -41,7 +42,8 @@ std::string RunFolder::stored(std::string_view sha256) const {
 v1::RunSpec RunFolder::read_spec() const {
   const std::string path = *this / "spec.pb";
   if (!stat_path(path)) {
-    throw Failure("run.unknown", "there is no run '" + id_ + "' under " + root_, "List the runs with `mft runs ls`.");
+    throw Failure("run.unknown", "there is no run '" + id_ + "' under " + root_,
+                  "List the runs with `mft runs ls`.");
   }
   const std::string bytes = read_all(path, kSpecLimit);
   v1::RunSpec spec;
@@ -53,7 +55,8 @@ v1::RunSpec RunFolder::read_spec() const {
 std::string RunFolder::read_token() const {
   std::string token = read_all(*this / "token", 4096);
   if (token.size() != kTokenBytes) {
-    throw Failure("run.token", "the token of run '" + id_ + "' has " + std::to_string(token.size()) + " bytes, not 32");
+    throw Failure("run.token",
+                  "the token of run '" + id_ + "' has " + std::to_string(token.size()) + " bytes, not 32");
   }
   return token;
 }

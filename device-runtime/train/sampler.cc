@@ -25,14 +25,18 @@ std::int32_t Sampler::pick(std::span<const float> logits) {
     if (std::isfinite(logits[i])) order_.push_back(static_cast<std::int32_t>(i));
   }
   if (order_.empty()) {
-    throw Failure("train.diverged", "the model's output is not a number", "Train with a lower learning rate.");
+    throw Failure("train.diverged", "the model's output is not a number",
+                  "Train with a lower learning rate.");
   }
   const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
-  const auto before = [&](std::int32_t a, std::int32_t b) { return logit(a) > logit(b) || (logit(a) == logit(b) && a < b); };
+  const auto before = [&](std::int32_t a, std::int32_t b) {
+    return logit(a) > logit(b) || (logit(a) == logit(b) && a < b);
+  };
   if (temperature_ == 0) return *std::min_element(order_.begin(), order_.end(), before);
 
   if (top_k_ != 0 && top_k_ < order_.size()) {
-    std::nth_element(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(top_k_) - 1, order_.end(), before);
+    std::nth_element(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(top_k_) - 1, order_.end(),
+                     before);
     order_.resize(top_k_);
   }
   std::sort(order_.begin(), order_.end(), before);

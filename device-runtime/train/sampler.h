@@ -1,5 +1,5 @@
-// Which token comes next: greedy, or drawn with temperature, top-k and top-p (in that order, as transformers' logits
-// processors). Own exponential and own random numbers: the same tokens on every machine.
+// Which token comes next: greedy, or drawn with temperature, top-k and top-p (in that order, as transformers'
+// logits processors). Own exponential and own random numbers: the same tokens on every machine.
 #pragma once
 
 #include <cstdint>

@@ -37,7 +37,8 @@ TEST(Sampler, DrawsByTheSoftmax) {
 }
 
 TEST(Sampler, TopKAndTopPCutTheTail) {
-  const std::vector<float> logits = {std::log(5.0f), std::log(2.0f), std::log(1.0f), std::log(1.0f), std::log(1.0f)};
+  const std::vector<float> logits = {std::log(5.0f), std::log(2.0f), std::log(1.0f), std::log(1.0f),
+                                     std::log(1.0f)};
   const std::map<int, double> two = shares(Sampler(1, 2, 0, 3), logits, 20000);
   EXPECT_EQ(two.size(), 2u);
   EXPECT_NEAR(two.at(0), 5.0 / 7, 0.01);

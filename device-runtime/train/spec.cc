@@ -35,7 +35,8 @@ void check_file(const std::string& field, const v1::DataFile& file) {
   if (stored && file.store_sha256().size() != 32) {
     invalid(field + ".store_sha256", std::to_string(file.store_sha256().size()) + " bytes", "32 bytes");
   }
-  if (on_phone && file.device_path().front() != '/') invalid(field + ".device_path", file.device_path(), "absolute");
+  if (on_phone && file.device_path().front() != '/')
+    invalid(field + ".device_path", file.device_path(), "absolute");
 }
 
 void check_data(const v1::DataConfig& data, std::uint32_t batch_size, bool train) {
@@ -77,7 +78,8 @@ void check_train(const v1::RunSpec& spec) {
 
 void check_spec(const v1::RunSpec& spec, const std::string& run_id) {
   if (spec.format() != 1) {
-    throw Failure("spec.version", "run specification of format " + std::to_string(spec.format()) + ", this runtime knows 1",
+    throw Failure("spec.version",
+                  "run specification of format " + std::to_string(spec.format()) + ", this runtime knows 1",
                   "Use the version of mft that belongs to this runtime.");
   }
   if (spec.run_id() != run_id) invalid("run_id", "'" + spec.run_id() + "'", "'" + run_id + "'");

@@ -1,5 +1,5 @@
-// Whether a run's specification can be carried out, before anything is opened. It comes from a host: untrusted.
-// What this file does not do: check the model against its files (store/, models/).
+// Whether a run's specification can be carried out, before anything is opened. It comes from a host:
+// untrusted. What this file does not do: check the model against its files (store/, models/).
 #pragma once
 
 #include <string>

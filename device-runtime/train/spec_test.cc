@@ -38,14 +38,17 @@ TEST(Spec, NamesTheFieldThatIsWrong) {
       {"task", [](v1::RunSpec& s) { s.clear_train(); }},
       {"threads", [](v1::RunSpec& s) { s.set_threads(65); }},
       {"data.train", [](v1::RunSpec& s) { s.mutable_data()->clear_train(); }},
-      {"data.train", [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_store_sha256(std::string(32, 'x')); }},
+      {"data.train",
+       [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_store_sha256(std::string(32, 'x')); }},
       {"device_path", [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_device_path("text.txt"); }},
       {"sequence_length", [](v1::RunSpec& s) { s.mutable_data()->set_sequence_length(0); }},
-      {"batch_size x data.sequence_length", [](v1::RunSpec& s) { s.mutable_train()->set_batch_size(1 << 20); }},
+      {"batch_size x data.sequence_length",
+       [](v1::RunSpec& s) { s.mutable_train()->set_batch_size(1 << 20); }},
       {"batch_size", [](v1::RunSpec& s) { s.mutable_train()->set_batch_size(0); }},
       {"accumulation", [](v1::RunSpec& s) { s.mutable_train()->set_accumulation(0); }},
       {"dropout", [](v1::RunSpec& s) { s.mutable_train()->set_dropout(1.0f); }},
-      {"dropout", [](v1::RunSpec& s) { s.mutable_train()->set_dropout(std::numeric_limits<float>::quiet_NaN()); }},
+      {"dropout",
+       [](v1::RunSpec& s) { s.mutable_train()->set_dropout(std::numeric_limits<float>::quiet_NaN()); }},
       {"validation_fraction", [](v1::RunSpec& s) { s.mutable_data()->set_validation_fraction(-0.1f); }},
       {"epochs", [](v1::RunSpec& s) { s.mutable_train()->set_steps(0); }},
       {"lora.targets", [](v1::RunSpec& s) { s.mutable_train()->set_full(false); }},
@@ -79,7 +82,8 @@ TEST(RunFolder, TakesOnlyRunIds) {
   EXPECT_TRUE(valid_run_id("a"));
   EXPECT_TRUE(valid_run_id("0-run-9"));
   EXPECT_TRUE(valid_run_id(std::string(63, 'z')));
-  for (const char* bad : {"", "-a", "A", "a/b", "..", "a.b", "a b", "ä"}) EXPECT_FALSE(valid_run_id(bad)) << bad;
+  for (const char* bad : {"", "-a", "A", "a/b", "..", "a.b", "a b", "ä"})
+    EXPECT_FALSE(valid_run_id(bad)) << bad;
   EXPECT_FALSE(valid_run_id(std::string(64, 'z')));
   EXPECT_THROW(RunFolder("/data", "../x"), Failure);
 }

@@ -45,10 +45,13 @@ std::string describe(const v1::Control& control) {
 Steering::Steering(ControlInbox& inbox, EventSink& events, const History& history)
     : inbox_(&inbox), events_(&events), acknowledged_(history.acknowledged), replay_(history.in_force) {}
 
-void Steering::begin(std::uint32_t from_step, const google::protobuf::RepeatedPtrField<v1::AppliedControl>& known) {
+void Steering::begin(std::uint32_t from_step,
+                     const google::protobuf::RepeatedPtrField<v1::AppliedControl>& known) {
   for (const v1::AppliedControl& entry : known) {
     v1::ControlApplied applied;
-    if (acknowledged_.contains(entry.control_id()) || !applied.mutable_control()->ParseFromString(entry.control())) continue;
+    if (acknowledged_.contains(entry.control_id()) ||
+        !applied.mutable_control()->ParseFromString(entry.control()))
+      continue;
     applied.set_control_id(entry.control_id());
     applied.set_step(entry.step());
     applied.set_action(describe(applied.control()));
@@ -80,7 +83,8 @@ void Steering::set_paused(bool paused, const std::string& reason) {
   events_->emit(state_event(paused ? v1::RUN_STATE_PAUSED : v1::RUN_STATE_RUNNING, reason));
 }
 
-void Steering::acknowledge(const v1::Control& control, std::uint32_t step, bool accepted, const std::string& message) {
+void Steering::acknowledge(const v1::Control& control, std::uint32_t step, bool accepted,
+                           const std::string& message) {
   v1::Event event;
   v1::ControlApplied& applied = *event.mutable_control_applied();
   applied.set_control_id(control.id());
@@ -95,7 +99,8 @@ void Steering::acknowledge(const v1::Control& control, std::uint32_t step, bool 
   events_->sync();
 }
 
-void Steering::act(const v1::Control& control, std::uint32_t step, Steerable& target, const std::string& prefix) {
+void Steering::act(const v1::Control& control, std::uint32_t step, Steerable& target,
+                   const std::string& prefix) {
   std::string message;
   try {
     if (control.has_set_threads()) message = target.set_threads(control.set_threads().threads());
@@ -162,8 +167,9 @@ void Steering::listen(std::uint32_t step, Steerable* target) {
 
 void Steering::replay(std::uint32_t step, Steerable& target) {
   std::vector<v1::ControlApplied> due;
-  const auto later = std::stable_partition(replay_.begin(), replay_.end(),
-                                           [&](const v1::ControlApplied& applied) { return applied.step() <= step; });
+  const auto later =
+      std::stable_partition(replay_.begin(), replay_.end(),
+                            [&](const v1::ControlApplied& applied) { return applied.step() <= step; });
   due.assign(replay_.begin(), later);
   replay_.erase(replay_.begin(), later);
   for (const v1::ControlApplied& applied : due) {
@@ -172,7 +178,8 @@ void Steering::replay(std::uint32_t step, Steerable& target) {
       return other.control_id() == applied.control_id();
     });
     if (!known) applied_.push_back(applied);
-    if (control.has_pause()) set_paused(true, "control " + std::to_string(control.id()) + " of an earlier attempt");
+    if (control.has_pause())
+      set_paused(true, "control " + std::to_string(control.id()) + " of an earlier attempt");
     if (control.has_stop()) stop_ = true;
     act(control, step, target, "again after a resume");
   }

@@ -1,11 +1,11 @@
-// What was asked of a run while it goes, and when it takes effect: between micro-batches, never inside one, so that
-// nothing anyone asks changes a number. A control takes effect "after step s", s being the optimizer steps done then, and
-// is acknowledged by an event that says so. After a resume the controls of earlier attempts are applied again at their
-// steps.
+// What was asked of a run while it goes, and when it takes effect: between micro-batches, never inside one,
+// so that nothing anyone asks changes a number. A control takes effect "after step s", s being the optimizer
+// steps done then, and is acknowledged by an event that says so. After a resume the controls of earlier
+// attempts are applied again at their steps.
 //
-// Threads, pause and resume act at the next micro-batch. A checkpoint, an evaluation and a stop wait for the end of the
-// step; while the run is paused they are done at once, and a step that was begun is then begun anew later (weights change
-// only at the end of a step, so nothing is lost but its time).
+// Threads, pause and resume act at the next micro-batch. A checkpoint, an evaluation and a stop wait for the
+// end of the step; while the run is paused they are done at once, and a step that was begun is then begun
+// anew later (weights change only at the end of a step, so nothing is lost but its time).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@
 
 namespace mft::train {
 
-// What a task can be asked to do. The strings are for the acknowledgement ("" or what is worth saying); a Failure with
-// the code control.refused refuses the control, others end the run.
+// What a task can be asked to do. The strings are for the acknowledgement ("" or what is worth saying); a
+// Failure with the code control.refused refuses the control, others end the run.
 class Steerable {
  public:
   virtual ~Steerable() = default;
@@ -35,15 +35,15 @@ class Steering {
  public:
   Steering(ControlInbox& inbox, EventSink& events, const History& history);
 
-  // The run goes on from here; controls up to this step are in force at once. `known`: those of the checkpoint, for a
-  // journal that lost its tail.
+  // The run goes on from here; controls up to this step are in force at once. `known`: those of the
+  // checkpoint, for a journal that lost its tail.
   void begin(std::uint32_t from_step, const google::protobuf::RepeatedPtrField<v1::AppliedControl>& known);
 
-  // Before a micro-batch, and while data is prepared (target may be null as long as there is nothing to steer). Blocks
-  // while the run is paused. True: stop now, without finishing the step.
+  // Before a micro-batch, and while data is prepared (target may be null as long as there is nothing to
+  // steer). Blocks while the run is paused. True: stop now, without finishing the step.
   bool between_batches(std::uint32_t steps_done, Steerable* target);
-  // Before a batch of an evaluation or a token of a sample. Blocks when the run is paused meanwhile; an evaluation that
-  // was asked for during a pause goes on. True: give up, the run is to stop.
+  // Before a batch of an evaluation or a token of a sample. Blocks when the run is paused meanwhile; an
+  // evaluation that was asked for during a pause goes on. True: give up, the run is to stop.
   bool during_evaluation(std::uint32_t steps_done);
   // After an optimizer step. True: stop.
   bool after_step(std::uint32_t steps_done, Steerable& target);
@@ -73,7 +73,7 @@ class Steering {
   std::vector<v1::Control> deferred_;        // waiting for the end of the step
   bool paused_ = false;
   bool ignore_pause_ = false;  // evaluating on request during a pause
-  bool stop_ = false;         // at the end of the step, or now while paused
+  bool stop_ = false;          // at the end of the step, or now while paused
   bool announced_stop_ = false;
   std::uint64_t paused_us_ = 0;
 };

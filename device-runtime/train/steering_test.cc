@@ -101,7 +101,8 @@ TEST_F(SteeringTest, ThreadsActAtOnceCheckpointsAndEvaluationsAfterTheStep) {
   EXPECT_EQ(target.calls, Strings{"threads 2"});
   EXPECT_FALSE(steering.after_step(6, target));
   EXPECT_EQ(target.calls, (Strings{"threads 2", "checkpoint", "evaluate"}));
-  EXPECT_EQ(acknowledged(), (Strings{"1@5 set-threads 2", "4@5 set-threads 9!", "2@6 checkpoint", "3@6 evaluate"}));
+  EXPECT_EQ(acknowledged(),
+            (Strings{"1@5 set-threads 2", "4@5 set-threads 9!", "2@6 checkpoint", "3@6 evaluate"}));
 }
 
 TEST_F(SteeringTest, ARepeatedIdIsAcknowledgedAgainAndNotApplied) {

@@ -37,8 +37,9 @@ std::string StoredFiles::verified(std::string_view sha256, const Progress& progr
   const auto known = known_.find(hex);
   if (known != known_.end() && known->second == look) return path;
 
-  const Sha256Digest digest =
-      sha256_file(path, [&](std::uint64_t done) { if (progress) progress(done, info->bytes); });
+  const Sha256Digest digest = sha256_file(path, [&](std::uint64_t done) {
+    if (progress) progress(done, info->bytes);
+  });
   if (to_bytes(digest) != sha256) {
     throw Failure("store.corrupt", "the stored file " + hex + " is damaged: its SHA-256 is " + to_hex(digest),
                   "Delete it from the phone and start the run again from the host, which pushes it anew.");

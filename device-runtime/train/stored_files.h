@@ -1,5 +1,5 @@
-// Files of the device store as a run uses them: their hash is verified at the first use and remembered by size, time and
-// inode in runs/<id>/verified, so that a resume does not read gigabytes again.
+// Files of the device store as a run uses them: their hash is verified at the first use and remembered by
+// size, time and inode in runs/<id>/verified, so that a resume does not read gigabytes again.
 #pragma once
 
 #include <cstdint>

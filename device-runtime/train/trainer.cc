@@ -34,7 +34,8 @@ std::uint32_t steps_of(const v1::TrainTask& task, std::uint64_t rows_per_epoch) 
   if (task.steps() != 0) return task.steps();
   const double rows = static_cast<double>(task.epochs()) * static_cast<double>(rows_per_epoch);
   const double steps = std::ceil(rows / (static_cast<double>(task.batch_size()) * task.accumulation()));
-  if (!(steps < 4294967295.0)) throw Failure("spec.invalid", "train.epochs makes too many steps", "Set train.steps.");
+  if (!(steps < 4294967295.0))
+    throw Failure("spec.invalid", "train.epochs makes too many steps", "Set train.steps.");
   return std::max<std::uint32_t>(static_cast<std::uint32_t>(steps), 1);
 }
 
@@ -95,7 +96,8 @@ void Trainer::announce() {
   started.set_total_steps(total_steps_);
   started.set_train_tokens(data_->train().tokens());
   started.set_validation_tokens(data_->validation().tokens());
-  started.set_rows_per_epoch(static_cast<std::uint32_t>(std::min<std::uint64_t>(data_->train().rows(), 0xffffffffu)));
+  started.set_rows_per_epoch(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(data_->train().rows(), 0xffffffffu)));
   begin_attempt(context_, std::move(started));
   warn_of_disk();
 }
@@ -103,11 +105,13 @@ void Trainer::announce() {
 // A checkpoint that does not fit is found out after hours: say so at the start.
 void Trainer::warn_of_disk() {
   const std::uint64_t trainable = opened_.model->trainable_count() * sizeof(float);
-  const std::uint64_t checkpoints = task_.checkpoint_every() == 0 ? 0 : std::max(task_.keep_checkpoints(), 1u) + 1ull;
+  const std::uint64_t checkpoints =
+      task_.checkpoint_every() == 0 ? 0 : std::max(task_.keep_checkpoints(), 1u) + 1ull;
   const std::uint64_t needed = trainable * (3 * checkpoints + 1);
   const std::uint64_t free = disk_free_bytes(context_.folder.path());
   if (free >= needed) return;
-  context_.warn("disk.low", "the phone has " + std::to_string(free >> 20) + " MiB free, checkpoints and the result need up to " +
+  context_.warn("disk.low", "the phone has " + std::to_string(free >> 20) +
+                                " MiB free, checkpoints and the result need up to " +
                                 std::to_string(needed >> 20) + " MiB");
 }
 
@@ -126,15 +130,16 @@ bool Trainer::train() {
     if (context_.steering.after_step(steps_done_, *this)) return true;
   }
   // A pause asked for during the last step holds the end of the run, too.
-  return context_.steering.between_batches(steps_done_, this) || context_.steering.after_step(steps_done_, *this);
+  return context_.steering.between_batches(steps_done_, this) ||
+         context_.steering.after_step(steps_done_, *this);
 }
 
 bool Trainer::step() {
   const std::uint64_t rows = task_.batch_size();
   std::uint64_t labels = 0;
   for (std::size_t i = 0; i < batches_.size(); ++i) {
-    data_->fill_train(cursor_ + i * rows, task_.batch_size(), context_.spec.data().shuffle(), context_.spec.seed(),
-                      batches_[i]);
+    data_->fill_train(cursor_ + i * rows, task_.batch_size(), context_.spec.data().shuffle(),
+                      context_.spec.seed(), batches_[i]);
     labels += batches_[i].labels;
   }
   const std::uint64_t cpu_from = process_cpu_us();
@@ -198,9 +203,9 @@ bool Trainer::evaluate(std::uint32_t max_batches) {
   if (data_->validation().rows() == 0 || (evaluated_ && evaluated_->first == steps_done_)) return false;
   const std::uint64_t from = monotonic_us();
   const std::uint64_t paused = context_.steering.paused_us();
-  const std::optional<SplitLoss> result =
-      evaluate_split(*opened_.model, data_->validation(), task_.batch_size(), max_batches,
-                     [&](std::uint64_t, std::uint64_t) { return context_.steering.during_evaluation(steps_done_); });
+  const std::optional<SplitLoss> result = evaluate_split(
+      *opened_.model, data_->validation(), task_.batch_size(), max_batches,
+      [&](std::uint64_t, std::uint64_t) { return context_.steering.during_evaluation(steps_done_); });
   if (!result) return true;
   const std::uint64_t duration = monotonic_us() - from - (context_.steering.paused_us() - paused);
   v1::Event event;
@@ -238,7 +243,8 @@ v1::CheckpointManifest Trainer::manifest() const {
 std::vector<SegmentToWrite> Trainer::weights() const {
   std::vector<SegmentToWrite> segments;
   for (const models::Parameter& parameter : opened_.model->parameters()) {
-    if (segments.empty() || segments.back().name != parameter.segment) segments.push_back({parameter.segment, {}});
+    if (segments.empty() || segments.back().name != parameter.segment)
+      segments.push_back({parameter.segment, {}});
     segments.back().tensors.push_back({parameter.name, parameter.shape, parameter.value, v1::DTYPE_F32});
   }
   return segments;
@@ -246,7 +252,8 @@ std::vector<SegmentToWrite> Trainer::weights() const {
 
 std::vector<SegmentToWrite> Trainer::moments() const {
   std::vector<SegmentToWrite> segments;
-  for (const std::string& name : optimizer_->segments()) segments.push_back({name + ".adam", optimizer_->state(name)});
+  for (const std::string& name : optimizer_->segments())
+    segments.push_back({name + ".adam", optimizer_->state(name)});
   return segments;
 }
 
@@ -256,7 +263,8 @@ void Trainer::save_checkpoint() {
   context_.events.sync();  // the record is never behind a checkpoint
   v1::CheckpointManifest contents = manifest();
   const std::string& all = context_.folder.checkpoints();
-  const std::uint64_t bytes = write_checkpoint(checkpoint_folder(all, steps_done_), contents, weights(), moments());
+  const std::uint64_t bytes =
+      write_checkpoint(checkpoint_folder(all, steps_done_), contents, weights(), moments());
   saved_ = steps_done_;
   const bool best = contents.has_validation_loss() &&
                     (!best_checkpoint_ || contents.validation_loss() < best_checkpoint_->second);
@@ -276,10 +284,9 @@ void Trainer::save_checkpoint() {
 void Trainer::show_sample() {
   if (task_.sample().prompt().empty()) return;
   Tokenizer tokenizer = open_tokenizer(context_);
-  std::optional<v1::Sample> sample =
-      generate(*opened_.model, tokenizer, task_.sample(), [&](std::uint64_t, std::uint64_t) {
-        return context_.steering.during_evaluation(steps_done_);
-      });
+  std::optional<v1::Sample> sample = generate(
+      *opened_.model, tokenizer, task_.sample(),
+      [&](std::uint64_t, std::uint64_t) { return context_.steering.during_evaluation(steps_done_); });
   if (!sample) return;
   v1::Event event;
   *event.mutable_sample() = std::move(*sample);
@@ -310,7 +317,8 @@ v1::Finished Trainer::finish(bool stopped) {
 
 std::string Trainer::set_threads(std::uint32_t threads) {
   if (threads > static_cast<std::uint32_t>(ThreadPool::kMaxThreads)) {
-    throw Failure("control.refused", "at most " + std::to_string(ThreadPool::kMaxThreads) + " threads can be set");
+    throw Failure("control.refused",
+                  "at most " + std::to_string(ThreadPool::kMaxThreads) + " threads can be set");
   }
   opened_.pool->set_threads(thread_count(threads));
   return std::to_string(opened_.pool->threads()) + " threads";

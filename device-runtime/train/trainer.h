@@ -1,8 +1,9 @@
-// The training loop: accumulation, clipping, schedule, evaluation, samples, checkpoints, and where to go on after a kill.
+// The training loop: accumulation, clipping, schedule, evaluation, samples, checkpoints, and where to go on
+// after a kill.
 //
-// What a step computes is a function of the specification and the step's number alone: rows by a cursor over the shuffled
-// epochs, dropout by (seed, step, micro-batch). So a run that goes on from a checkpoint gives the same bits as one that
-// was never disturbed.
+// What a step computes is a function of the specification and the step's number alone: rows by a cursor over
+// the shuffled epochs, dropout by (seed, step, micro-batch). So a run that goes on from a checkpoint gives
+// the same bits as one that was never disturbed.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ namespace mft::train {
 
 class Trainer : private Steerable {
  public:
-  // Finds the newest whole checkpoint, prepares data and model. Failure run.stopped when a stop comes meanwhile.
+  // Finds the newest whole checkpoint, prepares data and model. Failure run.stopped when a stop comes
+  // meanwhile.
   explicit Trainer(RunContext& context);
   // Trains to the end or to a stop, and writes the result.
   v1::Finished run();
@@ -34,9 +36,9 @@ class Trainer : private Steerable {
 
   void restore(const LoadedCheckpoint& checkpoint);
   void announce();
-  bool train();          // true: stopped
-  bool step();           // one optimizer step; true: stopped inside it, nothing changed
-  void after_step();     // what is due then: evaluation, checkpoint
+  bool train();       // true: stopped
+  bool step();        // one optimizer step; true: stopped inside it, nothing changed
+  void after_step();  // what is due then: evaluation, checkpoint
   bool evaluation_due() const;
   bool evaluate(std::uint32_t max_batches);  // true: given up
   void save_checkpoint();
@@ -62,10 +64,11 @@ class Trainer : private Steerable {
   std::uint64_t tokens_seen_ = 0;
   std::uint64_t active_us_ = 0;
   float last_loss_ = 0;
-  std::optional<float> best_loss_;                       // of all evaluations
-  std::optional<std::pair<std::uint32_t, float>> evaluated_;  // the newest evaluation of the whole setting: step, loss
+  std::optional<float> best_loss_;  // of all evaluations
+  std::optional<std::pair<std::uint32_t, float>>
+      evaluated_;  // the newest evaluation of the whole setting: step, loss
   std::optional<std::pair<std::uint32_t, float>> best_checkpoint_;
-  std::optional<std::uint32_t> saved_;                   // step of the newest checkpoint that this attempt knows whole
+  std::optional<std::uint32_t> saved_;  // step of the newest checkpoint that this attempt knows whole
 };
 
 }  // namespace mft::train
