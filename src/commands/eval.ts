@@ -1,10 +1,9 @@
 import { Flags } from '@oclif/core';
-import { ExitCode, MftError } from '../base/errors.ts';
 import type { mft } from '../protocol/index.ts';
 import { RunStore } from '../runs/index.ts';
 import { DevicePhone, planEvaluation } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
-import { openDevice, resolveAdapter } from './shared/context.ts';
+import { openDevice, resolveModel } from './shared/context.ts';
 import { adapterFlag, deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
 import { prose } from './shared/prose.ts';
@@ -39,16 +38,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Eval);
     using store = RunStore.open();
-    const { model, adapter } =
-      flags.adapter === undefined
-        ? { model: flags.model, adapter: undefined }
-        : await resolveAdapter(store, flags.adapter, flags.model);
-    if (model === undefined)
-      throw new MftError('--model is missing', {
-        code: 'usage.command-line',
-        exit: ExitCode.usage,
-        suggestions: ['mft model ls lists the models.'],
-      });
+    const { model, adapter } = await resolveModel(store, flags);
     const device = await openDevice(flags);
     const { data, threads } = flags;
     const sequenceLength = flags['sequence-length'];

@@ -1,11 +1,10 @@
 import { Flags } from '@oclif/core';
-import { ExitCode, MftError } from '../base/errors.ts';
 import { printable } from '../base/printable.ts';
 import type { mft } from '../protocol/index.ts';
 import { RunStore } from '../runs/index.ts';
 import { DevicePhone, planGeneration } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
-import { openDevice, resolveAdapter } from './shared/context.ts';
+import { openDevice, resolveModel } from './shared/context.ts';
 import { decimal } from './shared/decimal.ts';
 import { adapterFlag, deviceFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
@@ -44,16 +43,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Generate);
     using store = RunStore.open();
-    const { model, adapter } =
-      flags.adapter === undefined
-        ? { model: flags.model, adapter: undefined }
-        : await resolveAdapter(store, flags.adapter, flags.model);
-    if (model === undefined)
-      throw new MftError('--model is missing', {
-        code: 'usage.command-line',
-        exit: ExitCode.usage,
-        suggestions: ['mft model ls lists the models.'],
-      });
+    const { model, adapter } = await resolveModel(store, flags);
     const device = await openDevice(flags);
     const { prompt, temperature, seed } = flags;
     const sampling = {

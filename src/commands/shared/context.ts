@@ -39,8 +39,22 @@ export async function phoneOf(run: RunRecord, flags: PhoneFlags): Promise<Device
   return new DevicePhone(server.device(flags.device ?? run.serial));
 }
 
+/** What `--model` and `--adapter` (a run, or a folder) name together; without an adapter the model must be named. */
+export async function resolveModel(
+  store: RunStore,
+  flags: { model?: string | undefined; adapter?: string | undefined },
+): Promise<{ model: string; adapter: AdapterInit | undefined }> {
+  if (flags.adapter !== undefined) return await resolveAdapter(store, flags.adapter, flags.model);
+  if (flags.model !== undefined) return { model: flags.model, adapter: undefined };
+  throw new MftError('--model is missing', {
+    code: 'usage.command-line',
+    exit: ExitCode.usage,
+    suggestions: ['mft model ls lists the models.'],
+  });
+}
+
 /** `--adapter RUN|DIR`: a folder if there is one of that name, else a run whose result is here. */
-export async function resolveAdapter(
+async function resolveAdapter(
   store: RunStore,
   reference: string,
   model: string | undefined,

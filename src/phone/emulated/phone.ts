@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { connectAdb } from '../adb.ts';
+import { Faults } from '../faults.ts';
 import { listenOnFreePort } from '../ports.ts';
 import { idFile, MARKER, ProcessTable } from '../processes.ts';
 import type { Abi, FaultKind, FaultOptions, Phone, PhoneOptions } from '../types.ts';
@@ -37,7 +38,7 @@ class EmulatedPhone implements Phone {
   readonly #files: PhoneFiles;
   readonly #world: World;
   readonly #adbd: Adbd;
-  readonly #faultTimers = new Map<string, NodeJS.Timeout>();
+  readonly #faults: Faults;
   #stopped = false;
   #sockets = 0;
 
@@ -86,6 +87,15 @@ class EmulatedPhone implements Phone {
       socketPrefix,
       onRestart: (kind) => void delay(100).then(() => this.fault(kind)),
     });
+    this.#faults = new Faults({
+      conditions: this.#adbd.conditions,
+      world: this.#world,
+      dropAll: () => this.#adbd.dropAll(),
+      stopListening: () => this.#adbd.stopListening(),
+      listenAgain: () => this.#listenAgain(),
+      restart: (seconds, meanwhile) => this.#restart(seconds, meanwhile),
+      limitSpace: (bytes) => this.#files.limitSpace(bytes),
+    });
   }
 
   async start(port: number | undefined): Promise<void> {
@@ -116,55 +126,7 @@ class EmulatedPhone implements Phone {
         code: 'phone.stopped',
         exit: ExitCode.device,
       });
-    switch (kind) {
-      case 'disconnect':
-        this.#adbd.dropAll();
-        break;
-      case 'stall':
-        this.#adbd.conditions.stall();
-        this.#after(kind, options.seconds, () => this.#adbd.conditions.clear());
-        break;
-      case 'slow':
-        this.#adbd.conditions.bytesPerSecond = positive(options.bytesPerSecond ?? 100_000, 'bytesPerSecond');
-        this.#after(kind, options.seconds, () => this.#adbd.conditions.clear());
-        break;
-      case 'refuse':
-        await this.#adbd.stopListening();
-        this.#after(kind, options.seconds, () => void this.#listenAgain());
-        break;
-      case 'adbd-restart':
-        await this.#restart(options.seconds ?? 1, () => undefined);
-        break;
-      case 'reboot':
-        await this.#restart(options.seconds ?? 3, () => this.#world.reboot());
-        break;
-      case 'disk-full':
-        this.#files.limitSpace(Math.max(0, options.bytes ?? 0));
-        break;
-      case 'plug':
-      case 'unplug':
-        this.#world.plug(kind === 'plug');
-        break;
-      case 'battery':
-        this.#world.setBattery(options.percent ?? 15);
-        break;
-      case 'heat':
-        this.#world.setTemperature(options.celsius ?? 45);
-        break;
-      case 'clear':
-        for (const timer of this.#faultTimers.values()) clearTimeout(timer);
-        this.#faultTimers.clear();
-        this.#adbd.conditions.clear();
-        this.#files.limitSpace(undefined);
-        await this.#listenAgain();
-        break;
-    }
-  }
-
-  #after(kind: string, seconds: number | undefined, end: () => void): void {
-    clearTimeout(this.#faultTimers.get(kind));
-    this.#faultTimers.delete(kind);
-    if (seconds !== undefined) this.#faultTimers.set(kind, setTimeout(end, seconds * 1000));
+    await this.#faults.inject(kind, options);
   }
 
   /** adbd ends, and with it whatever is in its cgroup; it comes back on the same port. */
@@ -190,7 +152,7 @@ class EmulatedPhone implements Phone {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    for (const timer of this.#faultTimers.values()) clearTimeout(timer);
+    this.#faults.cancel();
     this.#adbd.conditions.clear();
     await this.#adbd.stopListening();
     this.#adbd.dropAll();
@@ -198,12 +160,4 @@ class EmulatedPhone implements Phone {
     this.#world.stop();
     if (this.#ownsHome) rmSync(this.#home, { recursive: true, force: true });
   }
-}
-
-function positive(value: number, name: string): number {
-  if (value > 0) return value;
-  throw new MftError(`${name} must be greater than 0, not ${value}.`, {
-    code: 'phone.bad-fault',
-    exit: ExitCode.usage,
-  });
 }

@@ -16,6 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { connectAdb } from '../adb.ts';
 import { hostAbi, qemuFor } from '../emulated/executable.ts';
+import { Faults } from '../faults.ts';
 import { listenOnFreePort } from '../ports.ts';
 import { idFile, MARKER, ProcessTable } from '../processes.ts';
 import type { Abi, FaultKind, FaultOptions, Phone, PhoneOptions } from '../types.ts';
@@ -91,7 +92,7 @@ class RealPhone implements Phone {
   readonly #socketsFd: number;
   readonly #cable: Cable;
   readonly #environment: Record<string, string>;
-  readonly #faultTimers = new Map<string, NodeJS.Timeout>();
+  readonly #faults: Faults;
   #namespace: Namespace | undefined;
   #worldServer: Server | undefined;
   #disk: Disk | undefined;
@@ -138,6 +139,15 @@ class RealPhone implements Phone {
       inPlace: new Set(PROC_FILES.map(place)),
     });
     this.#cable = new Cable(join(this.#shortSockets, 'adbd'), this.#world.properties());
+    this.#faults = new Faults({
+      conditions: this.#cable.conditions,
+      world: this.#world,
+      dropAll: () => this.#cable.dropAll(),
+      stopListening: () => this.#cable.stopListening(),
+      listenAgain: () => this.#listenAgain(),
+      restart: (seconds, meanwhile) => this.#inTurn(() => this.#restart(seconds, meanwhile)),
+      limitSpace: (bytes) => (bytes === undefined ? this.#disk?.clear() : this.#disk?.limit(bytes)),
+    });
   }
 
   get #shortSockets(): string {
@@ -230,56 +240,7 @@ class RealPhone implements Phone {
         code: 'phone.stopped',
         exit: ExitCode.device,
       });
-    const { conditions } = this.#cable;
-    switch (kind) {
-      case 'disconnect':
-        this.#cable.dropAll();
-        break;
-      case 'stall':
-        conditions.stall();
-        this.#after(kind, options.seconds, () => conditions.clear());
-        break;
-      case 'slow':
-        conditions.bytesPerSecond = positive(options.bytesPerSecond ?? 100_000, 'bytesPerSecond');
-        this.#after(kind, options.seconds, () => conditions.clear());
-        break;
-      case 'refuse':
-        this.#cable.stopListening();
-        this.#after(kind, options.seconds, () => void this.#listenAgain());
-        break;
-      case 'adbd-restart':
-        await this.#inTurn(async () => await this.#restart(options.seconds ?? 1, () => undefined));
-        break;
-      case 'reboot':
-        await this.#inTurn(async () => await this.#restart(options.seconds ?? 3, () => this.#world.reboot()));
-        break;
-      case 'disk-full':
-        await this.#disk?.limit(Math.max(0, options.bytes ?? 0));
-        break;
-      case 'plug':
-      case 'unplug':
-        this.#world.plug(kind === 'plug');
-        break;
-      case 'battery':
-        this.#world.setBattery(options.percent ?? 15);
-        break;
-      case 'heat':
-        this.#world.setTemperature(options.celsius ?? 45);
-        break;
-      case 'clear':
-        for (const timer of this.#faultTimers.values()) clearTimeout(timer);
-        this.#faultTimers.clear();
-        conditions.clear();
-        this.#disk?.clear();
-        await this.#listenAgain();
-        break;
-    }
-  }
-
-  #after(kind: string, seconds: number | undefined, end: () => void): void {
-    clearTimeout(this.#faultTimers.get(kind));
-    this.#faultTimers.delete(kind);
-    if (seconds !== undefined) this.#faultTimers.set(kind, setTimeout(end, seconds * 1000));
+    await this.#faults.inject(kind, options);
   }
 
   /** adbd ends, and with its pid namespace whatever it ever started; it comes back on the same port, with the same files. */
@@ -307,7 +268,7 @@ class RealPhone implements Phone {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    for (const timer of this.#faultTimers.values()) clearTimeout(timer);
+    this.#faults.cancel();
     this.#cable.conditions.clear();
     this.#cable.stopListening();
     this.#cable.dropAll();
@@ -333,12 +294,4 @@ class RealPhone implements Phone {
     if (this.#ownsHome || this.#isOld) return;
     for (const path of [this.#tree, this.#image]) rmSync(path, { recursive: true, force: true });
   }
-}
-
-function positive(value: number, name: string): number {
-  if (value > 0) return value;
-  throw new MftError(`${name} must be greater than 0, not ${value}.`, {
-    code: 'phone.bad-fault',
-    exit: ExitCode.usage,
-  });
 }
