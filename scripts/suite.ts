@@ -48,7 +48,8 @@ function add(name: string, count: Count, exitCode: number | undefined, seconds: 
   total.skipped += count.skipped;
   const why = nothing ? ' (ran no test)' : exitCode === 0 ? '' : ` (exit code ${exitCode})`;
   if (failed > 0) failures.push(`${name}${why}`);
-  console.log(`--- ${name}: ${count.passed} passed, ${failed} failed, ${seconds.toFixed(0)} s${why}`);
+  const skips = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
+  console.log(`--- ${name}: ${count.passed} passed, ${failed} failed${skips}, ${seconds.toFixed(0)} s${why}`);
 }
 
 async function run(command: string[], env: Record<string, string> = {}) {
@@ -79,13 +80,10 @@ for (const folder of options.gtest ?? []) {
       `--gtest_output=json:${report}`,
     ];
     const { exitCode, seconds } = await run(command);
-    const { tests, failures: failed, disabled } = readCounts(report, { tests: 0, failures: 0, disabled: 0 });
-    add(
-      basename(program),
-      { passed: tests - failed - disabled, failed, skipped: disabled },
-      exitCode,
-      seconds,
-    );
+    const counts = readCounts(report, { tests: 0, failures: 0, disabled: 0 });
+    const skipped = skippedTests(report) + counts.disabled;
+    const count = { passed: counts.tests - counts.failures - skipped, failed: counts.failures, skipped };
+    add(basename(program), count, exitCode, seconds);
   }
   if (programs.length === 0) add(folder, { passed: 0, failed: 0, skipped: 0 }, 0, 0);
 }
@@ -118,6 +116,15 @@ function readCounts<T extends Record<string, number>>(file: string, zero: T): T 
     return Object.fromEntries(read) as T;
   } catch {
     return zero;
+  }
+}
+
+/** Tests that skipped themselves (GTEST_SKIP): GoogleTest's totals count them as run. */
+function skippedTests(file: string): number {
+  try {
+    return readFileSync(file, 'utf8').match(/"result": "SKIPPED"/g)?.length ?? 0;
+  } catch {
+    return 0;
   }
 }
 
