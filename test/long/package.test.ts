@@ -100,12 +100,12 @@ for (const abi of ['x86_64', 'arm64-v8a']) {
       '--tokenizer',
       tokenizer,
     );
-    await mft('phone', 'start', '--name', `phone-${abi}`, '--abi', abi);
+    await mft('phone', 'start', '--name', 'packaged', '--abi', abi);
     const data = ['--data', join(scratch, 'text.txt')];
     const steps = ['--steps', '5', '--set', 'data.sequence_length=32', '--set', 'train.batch_size=2'];
     const { stdout } = await mft('train', '--json', '--model', `tiny-${abi}`, ...data, ...steps);
     expect(stdout).toContain('OUTCOME_COMPLETED');
-    await mft('phone', 'stop', `phone-${abi}`);
+    await mft('phone', 'stop', 'packaged');
   });
 }
 
