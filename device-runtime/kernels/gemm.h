@@ -23,6 +23,7 @@ struct Epilogue {
   const float* residual =
       nullptr;  // [M, N] with row distance ld_residual; may be C's own memory only if beta is 0
   i64 ld_residual = 0;
+  Compute compute = Compute::kF32;
 };
 
 // Bytes of workspace for a product of this shape with up to `threads` threads; monotonic in every argument.

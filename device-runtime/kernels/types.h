@@ -11,7 +11,10 @@ namespace mft::kernels {
 
 using i64 = std::int64_t;
 
-// How a weight is stored. Arithmetic is f32 whatever the storage.
+// Arithmetic of matrix products: bf16 rounds both operands (nearest, ties to even) and sums in f32.
+enum class Compute : std::uint8_t { kF32, kBF16 };
+
+// How a weight is stored. Arithmetic is f32 whatever the storage, unless Compute says otherwise.
 enum class DType : std::uint8_t { kF32, kBF16, kF16 };
 
 constexpr i64 dtype_bytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
