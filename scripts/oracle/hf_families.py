@@ -39,9 +39,9 @@ QWEN2 = dict(vocab_size=67, hidden_size=28, intermediate_size=36, num_hidden_lay
              bos_token_id=3, eos_token_id=66)
 GEMMA3 = dict(vocab_size=71, hidden_size=24, intermediate_size=44, num_hidden_layers=3, num_attention_heads=4,
               num_key_value_heads=2, head_dim=10, max_position_embeddings=48, rms_norm_eps=1e-6, sliding_window=5,
-              query_pre_attn_scalar=16, bos_token_id=2, eos_token_id=[1, 70])
-LLAMA = dict(vocab_size=73, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=6,
-             num_key_value_heads=3, max_position_embeddings=64, rms_norm_eps=1e-5, bos_token_id=5, eos_token_id=72)
+              query_pre_attn_scalar=16, bos_token_id=2, eos_token_id=[1, 58])
+LLAMA = dict(vocab_size=61, hidden_size=24, intermediate_size=28, num_hidden_layers=2, num_attention_heads=6,
+             num_key_value_heads=3, max_position_embeddings=64, rms_norm_eps=1e-5, bos_token_id=5, eos_token_id=60)
 BIASED = dict(LLAMA, num_key_value_heads=2, head_dim=6, tie_word_embeddings=True, attention_bias=True, mlp_bias=True)
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
