@@ -1,6 +1,7 @@
 // Checks and sharing of attention among workers; the tiles are in simd/attention_*.cc.
 #include "kernels/attention.h"
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/simd/table.h"
 
@@ -15,8 +16,8 @@ void check_shape(const AttentionShape& s, i64 ld_qkv, i64 ld_out) {
   check_that(s.batch > 0 && s.time > 0 && s.heads > 0 && s.kv_heads > 0 && s.heads % s.kv_heads == 0,
              "kernels.shape", "attention: sizes must be positive and kv_heads divide heads");
   check_that(s.head_dim > 0 && s.head_dim <= kMaxHeadDim, "kernels.shape", "attention: head_dim is 1 to 256");
-  check_that(s.scale > 0.0f && s.window >= 0, "kernels.shape",
-             "attention: scale must be positive, window not negative");
+  check_that(s.scale > 0.0f && s.window >= 0 && s.softcap >= 0.0f, "kernels.shape",
+             "attention: scale must be positive, window and softcap not negative");
   check_that(ld_qkv >= (s.heads + 2 * s.kv_heads) * s.head_dim && ld_out >= s.heads * s.head_dim,
              "kernels.shape", "attention: a row distance is shorter than a row");
   const i64 padded = (s.time + 15) / 16 * 16;
@@ -36,6 +37,7 @@ std::size_t attention_workspace(int threads, const AttentionShape& shape) {
 void attention_forward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv,
                        float* out, i64 ld_out, float* logsumexp, const DropoutSite& dropout,
                        Workspace workspace) {
+  const profile::Timer timer(profile::Op::kAttention);
   check_shape(shape, ld_qkv, ld_out);
   check_dropout(dropout);
   check_workspace("attention", workspace, attention_workspace(pool.threads(), shape));
@@ -55,6 +57,7 @@ void attention_backward(ThreadPool& pool, const AttentionShape& shape, const flo
                         const float* out, i64 ld_out, const float* logsumexp, const float* d_out,
                         i64 ld_d_out, float* d_qkv, i64 ld_d_qkv, const DropoutSite& dropout,
                         Workspace workspace) {
+  const profile::Timer timer(profile::Op::kAttention);
   check_shape(shape, ld_qkv, ld_out);
   check_shape(shape, ld_d_qkv, ld_d_out);
   check_dropout(dropout);
@@ -95,8 +98,10 @@ std::size_t attention_decode_workspace(const AttentionShape& shape, i64 length) 
 
 void attention_decode(ThreadPool& pool, const AttentionShape& shape, i64 length, const float* q,
                       const float* keys, const float* values, i64 ld_kv, float* out, Workspace workspace) {
+  const profile::Timer timer(profile::Op::kAttention);
   check_that(length > 0 && shape.heads > 0 && shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 &&
-                 shape.head_dim > 0 && ld_kv >= shape.kv_heads * shape.head_dim && shape.scale > 0.0f,
+                 shape.head_dim > 0 && ld_kv >= shape.kv_heads * shape.head_dim && shape.scale > 0.0f &&
+                 shape.softcap >= 0.0f,
              "kernels.shape", "attention_decode: impossible sizes");
   check_workspace("attention_decode", workspace, attention_decode_workspace(shape, length));
   const Table& isa = table();
@@ -104,7 +109,7 @@ void attention_decode(ThreadPool& pool, const AttentionShape& shape, i64 length,
   const i64 first = shape.window > 0 && length > shape.window ? length - shape.window : 0;
   pool.parallel_for(shape.heads, [&](i64 h, int) {
     const i64 from = first * ld_kv + h / group * D;
-    isa.attention_decode(length - first, D, shape.scale, q + h * D, keys + from, values + from, ld_kv,
+    isa.attention_decode(length - first, D, shape.scale, shape.softcap, q + h * D, keys + from, values + from, ld_kv,
                          reinterpret_cast<float*>(workspace.data()) + h * each, out + h * D);
   });
 }

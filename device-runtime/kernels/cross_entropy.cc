@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/gemm.h"
 #include "kernels/math.h"
@@ -222,6 +223,7 @@ std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape,
 CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape,
                                          const float* hidden, Weights W, const std::int32_t* targets,
                                          float* losses, Workspace workspace) {
+  const profile::Timer timer(profile::Op::kHead);
   return Head(pool, shape, hidden, W, targets, losses, nullptr, workspace).run();
 }
 
@@ -229,6 +231,7 @@ CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossE
                                                   const float* hidden, Weights W, const std::int32_t* targets,
                                                   float gradient_scale, float* losses, float* d_hidden,
                                                   float* dW, Workspace workspace) {
+  const profile::Timer timer(profile::Op::kHead);
   const Gradients gradients{gradient_scale, d_hidden, dW};
   return Head(pool, shape, hidden, W, targets, losses, &gradients, workspace).run();
 }

@@ -1,5 +1,6 @@
 #include "kernels/dropout.h"
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/table.h"
@@ -7,6 +8,7 @@
 namespace mft::kernels {
 
 void dropout(ThreadPool& pool, i64 n, const float* x, float* y, const DropoutSite& site) {
+  const profile::Timer timer(profile::Op::kElementwise);
   check_dropout(site);
   check_that(n >= 0 && n < (i64{1} << 34), "kernels.shape", "dropout: more elements than it can number");
   if (site.probability == 0.0f) {

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/table.h"
@@ -9,24 +10,29 @@
 namespace mft::kernels {
 
 void add(ThreadPool& pool, i64 n, const float* a, const float* b, float* y) {
+  const profile::Timer timer(profile::Op::kElementwise);
   for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) { isa.add(count, a + i, b + i, y + i); });
 }
 
 void scale(ThreadPool& pool, i64 n, float s, const float* x, float* y) {
+  const profile::Timer timer(profile::Op::kElementwise);
   for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) { isa.scale(count, s, x + i, y + i); });
 }
 
 void fill(ThreadPool& pool, i64 n, float value, float* x) {
+  const profile::Timer timer(profile::Op::kElementwise);
   for_stretches(pool, n, [&](i64 i, i64 count) { std::fill_n(x + i, count, value); });
 }
 
 void convert(ThreadPool& pool, i64 n, Weights x, float* y) {
+  const profile::Timer timer(profile::Op::kElementwise);
   for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) {
     isa.convert(count, x.at(i).data, x.dtype, false, y + i);
   });
 }
 
 void bias_gradient(ThreadPool& pool, i64 N, i64 C, const float* dy, i64 ld, float* d_bias) {
+  const profile::Timer timer(profile::Op::kElementwise);
   check_that(N >= 0 && C > 0 && ld >= C, "kernels.shape", "bias_gradient: impossible sizes");
   for_columns(pool, C, [&, &isa = table()](i64 begin, i64 end) {
     isa.column_sums(N, end - begin, dy + begin, ld, d_bias + begin);

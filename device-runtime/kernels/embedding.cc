@@ -1,5 +1,6 @@
 #include "kernels/embedding.h"
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/table.h"
@@ -22,6 +23,7 @@ void check_ids(i64 N, i64 C, const std::int32_t* ids, i64 rows) {
 
 void embedding_forward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, Weights table_of, i64 rows,
                        float beta, float* out) {
+  const profile::Timer timer(profile::Op::kEmbedding);
   check_ids(N, C, ids, rows);
   for_rows(pool, N, C, [&, &isa = table()](i64 begin, i64 end) {
     for (i64 n = begin; n < end; ++n) {
@@ -32,6 +34,7 @@ void embedding_forward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, 
 
 void embedding_backward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, const float* d_out, i64 rows,
                         float* d_table) {
+  const profile::Timer timer(profile::Op::kEmbedding);
   check_ids(N, C, ids, rows);
   // A worker owns columns, so equal ids need no locks and come in order.
   for_columns(pool, C, [&, &isa = table()](i64 begin, i64 end) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/simd/table.h"
 
@@ -159,6 +160,8 @@ std::size_t gemm_workspace(int threads, GemmOp, i64 M, i64 N, i64 K) {
 
 void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 lda, Weights B, i64 ldb,
           float* C, i64 ldc, float beta, const Epilogue& epilogue, Workspace workspace) {
+  const profile::Timer timer(profile::Op::kGemm);
+  profile::count_flops(2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K));
   check_that(M >= 0 && N >= 0 && K > 0 && ldc >= N, "kernels.shape",
              "gemm: a size is negative or a row distance too short");
   check_that(beta == 0.0f || beta == 1.0f, "kernels.shape", "gemm: beta is 0 or 1");

@@ -1,5 +1,6 @@
 #include "kernels/norm.h"
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/table.h"
@@ -8,6 +9,7 @@ namespace mft::kernels {
 
 void layernorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, const float* weight, const float* bias,
                        float eps, float* y, float* mean, float* rstd) {
+  const profile::Timer timer(profile::Op::kNorm);
   check_that(N >= 0 && C > 0, "kernels.shape", "layernorm: impossible sizes");
   LayerNormRows args{};
   args.channels = C;
@@ -24,6 +26,7 @@ void layernorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, const flo
 void layernorm_backward(ThreadPool& pool, i64 N, i64 C, const float* dy, const float* x, const float* weight,
                         const float* mean, const float* rstd, float beta, float* dx, float* d_weight,
                         float* d_bias) {
+  const profile::Timer timer(profile::Op::kNorm);
   check_that(N >= 0 && C > 0 && (beta == 0.0f || beta == 1.0f), "kernels.shape",
              "layernorm: impossible sizes or beta");
   LayerNormRows args{};
@@ -45,6 +48,7 @@ void layernorm_backward(ThreadPool& pool, i64 N, i64 C, const float* dy, const f
 
 void rmsnorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, i64 ldx, const float* weight,
                      bool plus_one, float eps, float* y, i64 ldy, float* rstd) {
+  const profile::Timer timer(profile::Op::kNorm);
   check_that(N >= 0 && C > 0 && ldx >= C && ldy >= C, "kernels.shape", "rmsnorm: impossible sizes");
   RmsNormRows args{};
   args.channels = C;
@@ -62,6 +66,7 @@ void rmsnorm_forward(ThreadPool& pool, i64 N, i64 C, const float* x, i64 ldx, co
 void rmsnorm_backward(ThreadPool& pool, i64 N, i64 C, const float* dy, i64 ld_dy, const float* x, i64 ldx,
                       const float* weight, bool plus_one, const float* rstd, float beta, float* dx, i64 ld_dx,
                       float* d_weight) {
+  const profile::Timer timer(profile::Op::kNorm);
   check_that(N >= 0 && C > 0 && ldx >= C && ld_dy >= C && ld_dx >= C && (beta == 0.0f || beta == 1.0f),
              "kernels.shape", "rmsnorm: impossible sizes or beta");
   RmsNormRows args{};

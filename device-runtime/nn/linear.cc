@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 
@@ -34,6 +35,7 @@ const float* drop(const Pass& pass, const Linear& linear, i64 rows, Site site, c
 }
 
 void adapters_forward(const Pass& pass, const Linear& linear, i64 rows, const float* x, float* y) {
+  const profile::Timer timer(profile::Op::kAdapters);
   const float* input = drop(pass, linear, rows, linear.adapters.front().site, x);
   for (const Adapter& adapter : linear.adapters) {
     const i64 r = adapter.rank;
@@ -48,6 +50,7 @@ void adapters_forward(const Pass& pass, const Linear& linear, i64 rows, const fl
 
 void adapters_backward(const Pass& pass, const Linear& linear, i64 rows, const float* x, const float* dy,
                        float* dx) {
+  const profile::Timer timer(profile::Op::kAdapters);
   const Scratch& scratch = pass.scratch;
   const Site site = linear.adapters.front().site;
   const bool trained = linear.adapters_trained();

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "kernels/adamw.h"
 #include "kernels/elementwise.h"
 
@@ -82,6 +83,7 @@ AdamW::AdamW(const v1::OptimizerConfig& config, models::Model& model, ThreadPool
 AdamW::~AdamW() = default;
 
 float AdamW::step(uint32_t step, float learning_rate) {
+  const profile::Timer timer(profile::Op::kOptimizer);
   State& state = *state_;
   const std::span<const models::Parameter> parameters = state.model.parameters();
   if (!state.loaded.empty() && state.loaded.size() != 2 * parameters.size()) {
