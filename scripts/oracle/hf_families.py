@@ -37,8 +37,8 @@ from transformers import (AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextCon
 QWEN2 = dict(vocab_size=67, hidden_size=28, intermediate_size=36, num_hidden_layers=2, num_attention_heads=7,
              num_key_value_heads=1, max_position_embeddings=40, rms_norm_eps=1e-6, tie_word_embeddings=True,
              bos_token_id=3, eos_token_id=66)
-GEMMA3 = dict(vocab_size=71, hidden_size=24, intermediate_size=44, num_hidden_layers=3, num_attention_heads=4,
-              num_key_value_heads=2, head_dim=10, max_position_embeddings=48, rms_norm_eps=1e-6, sliding_window=5,
+GEMMA3 = dict(vocab_size=59, hidden_size=20, intermediate_size=28, num_hidden_layers=3, num_attention_heads=4,
+              num_key_value_heads=2, head_dim=6, max_position_embeddings=48, rms_norm_eps=1e-6, sliding_window=5,
               query_pre_attn_scalar=16, bos_token_id=2, eos_token_id=[1, 58])
 LLAMA = dict(vocab_size=61, hidden_size=24, intermediate_size=28, num_hidden_layers=2, num_attention_heads=6,
              num_key_value_heads=3, max_position_embeddings=64, rms_norm_eps=1e-5, bos_token_id=5, eos_token_id=60)
@@ -134,8 +134,9 @@ def adapter_of(family, base):
     targets += ["layers.0.self_attn.q_proj", "layers.0.self_attn.v_proj"]
     config = LoraConfig(task_type="CAUSAL_LM", r=3, lora_alpha=6, target_modules=targets, init_lora_weights=False,
                         rank_pattern={"layers.0.self_attn.v_proj": 2}, alpha_pattern={"layers.0.self_attn.v_proj": 5},
-                        use_rslora=family.get("rslora", False), base_model_name_or_path="single-f32")
+                        use_rslora=family.get("rslora", False))
     adapted = get_peft_model(base, config)
+    adapted.peft_config["default"].base_model_name_or_path = "single-f32"
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
@@ -156,6 +157,9 @@ def write_family(name, family, out):
     adapted = adapter_of(family, base_model(family, config()))
     adapted.save_pretrained(out / "peft")
     (out / "peft" / "README.md").unlink(missing_ok=True)
+    written = json.loads((out / "peft" / "adapter_config.json").read_text())
+    written["target_modules"].sort()  # a set in peft: its order changes from run to run
+    (out / "peft" / "adapter_config.json").write_text(json.dumps(written, indent=2, sort_keys=True))
     adapted.merge_and_unload().save_pretrained(out / "merged-f32")
 
     # 13 tokens: more than twice Gemma's window of 5.
