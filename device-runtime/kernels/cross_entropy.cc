@@ -77,7 +77,7 @@ class Head {
         pool_(pool),
         s_(shape),
         hidden_in_(hidden),
-        W_(W),
+        W_(W.with_columns(shape.channels)),
         targets_(targets),
         losses_(losses),
         gradients_(gradients),
@@ -164,8 +164,7 @@ class Head {
   }
 
   void make_logits(i64 rows, i64 v) {
-    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.at(v * s_.channels),
-         s_.channels, logits_, layout_.stretch, 0.0f, {}, gemm_);
+    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.row(v), s_.channels, logits_, layout_.stretch, 0.0f, {}, gemm_);
   }
 
   void fold(const std::int32_t* index, i64 rows, i64 v) {
@@ -191,7 +190,7 @@ class Head {
 
   void multiply_back(i64 rows, i64 v) {
     const i64 C = s_.channels;
-    gemm(pool_, GemmOp::kNN, rows, C, width(v), logits_, layout_.stretch, W_.at(v * C), C, d_hidden_, C,
+    gemm(pool_, GemmOp::kNN, rows, C, width(v), logits_, layout_.stretch, W_.row(v), C, d_hidden_, C,
          v == 0 ? 0.0f : 1.0f, {}, gemm_);
     if (gradients_->dW == nullptr) return;
     for (i64 r = 0; r < rows; r += kGradientRows) {

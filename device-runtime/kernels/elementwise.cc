@@ -24,10 +24,11 @@ void fill(ThreadPool& pool, i64 n, float value, float* x) {
   for_stretches(pool, n, [&](i64 i, i64 count) { std::fill_n(x + i, count, value); });
 }
 
-void convert(ThreadPool& pool, i64 n, Weights x, float* y) {
+void convert(ThreadPool& pool, i64 rows, Weights x, float* y) {
+  check_that(rows >= 0 && x.columns > 0, "kernels.shape", "convert: impossible sizes");
   const profile::Timer timer(profile::Op::kElementwise);
-  for_stretches(pool, n, [&, &isa = table()](i64 i, i64 count) {
-    isa.convert(count, x.at(i).data, x.dtype, false, y + i);
+  for_rows(pool, rows, x.columns, [&, &isa = table()](i64 begin, i64 end) {
+    for (i64 r = begin; r < end; ++r) isa.convert(x.row(r), false, y + r * x.columns);
   });
 }
 

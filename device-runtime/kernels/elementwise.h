@@ -12,8 +12,8 @@ void add(ThreadPool& pool, i64 n, const float* a, const float* b, float* y);
 void scale(ThreadPool& pool, i64 n, float s, const float* x, float* y);
 // x = value.
 void fill(ThreadPool& pool, i64 n, float value, float* x);
-// y [n] = the f32 values of a stored tensor x [n].
-void convert(ThreadPool& pool, i64 n, Weights x, float* y);
+// y [rows, columns] = the f32 values of a stored matrix x, whose columns must be set.
+void convert(ThreadPool& pool, i64 rows, Weights x, float* y);
 
 // Gradient of a bias: d_bias [C] += sum over rows of dy [N, C] (row distance ld).
 void bias_gradient(ThreadPool& pool, i64 N, i64 C, const float* dy, i64 ld, float* d_bias);

@@ -25,9 +25,10 @@ void embedding_forward(ThreadPool& pool, i64 N, i64 C, const std::int32_t* ids, 
                        float beta, float* out) {
   const profile::Timer timer(profile::Op::kEmbedding);
   check_ids(N, C, ids, rows);
+  const Weights whole = table_of.with_columns(C);
   for_rows(pool, N, C, [&, &isa = table()](i64 begin, i64 end) {
     for (i64 n = begin; n < end; ++n) {
-      isa.convert(C, table_of.at(ids[n] * C).data, table_of.dtype, beta != 0.0f, out + n * C);
+      isa.convert(whole.row(ids[n]), beta != 0.0f, out + n * C);
     }
   });
 }

@@ -23,15 +23,17 @@ constexpr i64 round_up(i64 x, i64 unit) { return (x + unit - 1) / unit * unit; }
 // One operand, seen as `rows` rows (of A, or columns of B) by K.
 struct Side {
   Weights data;
-  i64 ld;
   i64 rows;
   bool k_contiguous;
   int strip;
 
   // Packs rows [r, r + count) and k [k, k + depth).
-  void pack(const Table& isa, i64 r, i64 count, i64 k, i64 depth, float* packed) const {
-    const Weights from = data.at(k_contiguous ? r * ld + k : k * ld + r);
-    (k_contiguous ? isa.pack_rows : isa.pack_columns)(from.data, from.dtype, ld, count, depth, strip, packed);
+  void pack(const GemmKernels& kernels, i64 r, i64 count, i64 k, i64 depth, std::byte* packed) const {
+    if (k_contiguous) {
+      kernels.pack_rows(data.row(r), k, count, depth, strip, packed);
+    } else {
+      kernels.pack_columns(data.row(k), r, count, depth, strip, packed);
+    }
   }
 };
 
@@ -53,16 +55,18 @@ Plan make_plan(i64 M, i64 N, i64 K) {
   return plan;
 }
 
-// What slab_rows * slab_depth never exceeds; unlike them monotonic in M, N and K.
+// What slab_rows * slab_depth never exceeds; unlike them monotonic in M, N and K. In values of 4 bytes: no packed
+// value is wider.
 i64 slab_floats(i64 M, i64 N, i64 K) {
-  return std::min(round_up(std::min(M, N), kUnit) * std::min(K, kSlabDepth), kSlabFloats);
+  return std::min(round_up(std::min(M, N), kUnit) * std::min(round_up(K, kLargestDepthUnit), kSlabDepth),
+                  kSlabFloats);
 }
 
 class Product {
  public:
-  Product(ThreadPool& pool, const Side& left, const Side& right, i64 K, float* C, i64 ldc, float beta,
-          const Epilogue& epilogue, const Plan& plan, float* scratch)
-      : isa_(table()),
+  Product(const GemmKernels& kernels, ThreadPool& pool, const Side& left, const Side& right, i64 K, float* C,
+          i64 ldc, float beta, const Epilogue& epilogue, const Plan& plan, std::byte* scratch)
+      : kernels_(kernels),
         pool_(pool),
         shared_(plan.share_left ? left : right),
         own_(plan.share_left ? right : left),
@@ -74,7 +78,7 @@ class Product {
         plan_(plan),
         panel_(round_up(plan.panel, own_.strip)),
         slab_(scratch),
-        panels_(scratch + slab_floats(left.rows, right.rows, K)) {}
+        panels_(scratch + slab_floats(left.rows, right.rows, K) * 4) {}
 
   void run() {
     for (i64 r = 0; r < shared_.rows; r += plan_.slab_rows) {
@@ -91,9 +95,9 @@ class Product {
 
  private:
   // The slab: for each k block, the strips of all its rows.
-  float* slab_at(i64 rows, i64 row, i64 block_k, i64 depth) const {
-    const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
-    return slab_ + block_k * round_up(rows, shared_.strip) + row * block_depth;
+  std::byte* slab_at(i64 rows, i64 row, i64 block_k, i64 depth) const {
+    const i64 block_depth = round_up(std::min(kGemmBlockK, depth - block_k), kernels_.depth_unit);
+    return slab_ + (block_k * round_up(rows, shared_.strip) + row * block_depth) * kernels_.value_bytes;
   }
 
   void pack_slab(i64 r, i64 rows, i64 k, i64 depth) {
@@ -101,22 +105,22 @@ class Product {
     const i64 blocks = (depth + kGemmBlockK - 1) / kGemmBlockK;
     pool_.parallel_for(groups * blocks, [&](i64 task, int) {
       const i64 row = task % groups * kUnit, block_k = task / groups * kGemmBlockK;
-      shared_.pack(isa_, r + row, std::min(kUnit, rows - row), k + block_k,
+      shared_.pack(kernels_, r + row, std::min(kUnit, rows - row), k + block_k,
                    std::min(kGemmBlockK, depth - block_k), slab_at(rows, row, block_k, depth));
     });
   }
 
   // Panel [own, own + width) of the private side against the whole slab.
   void multiply(i64 own, int worker, i64 r, i64 rows, i64 k, i64 depth) const {
-    float* const panel = panels_ + worker * kPanelFloats;
+    std::byte* const panel = panels_ + worker * kPanelFloats * 4;
     const i64 width = std::min(panel_, own_.rows - own);
     for (i64 block_k = 0; block_k < depth; block_k += kGemmBlockK) {
       const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
-      own_.pack(isa_, own, width, k + block_k, block_depth, panel);
+      own_.pack(kernels_, own, width, k + block_k, block_depth, panel);
       const bool first = k + block_k == 0;
       for (i64 chunk = 0; chunk < rows; chunk += kChunk) {
         const i64 chunk_rows = std::min(kChunk, rows - chunk);
-        const float* const packed = slab_at(rows, chunk, block_k, depth);
+        const std::byte* const packed = slab_at(rows, chunk, block_k, depth);
         if (plan_.share_left) {
           block(r + chunk, chunk_rows, own, width, block_depth, packed, panel, first);
         } else {
@@ -126,7 +130,7 @@ class Product {
     }
   }
 
-  void block(i64 m, i64 M, i64 n, i64 N, i64 depth, const float* a, const float* b, bool first) const {
+  void block(i64 m, i64 M, i64 n, i64 N, i64 depth, const void* a, const void* b, bool first) const {
     BlockEpilogue e;
     e.alpha = epilogue_.alpha;
     e.accumulate = !first || beta_ != 0.0f;
@@ -135,10 +139,10 @@ class Product {
       if (epilogue_.residual != nullptr) e.residual = epilogue_.residual + m * epilogue_.ld_residual + n;
       e.ld_residual = epilogue_.ld_residual;
     }
-    isa_.gemm_block(M, N, depth, a, b, C_ + m * ldc_ + n, ldc_, e);
+    kernels_.block(M, N, depth, a, b, C_ + m * ldc_ + n, ldc_, e);
   }
 
-  const Table& isa_;
+  const GemmKernels& kernels_;
   ThreadPool& pool_;
   const Side &shared_, &own_;
   i64 K_;
@@ -148,8 +152,8 @@ class Product {
   const Epilogue& epilogue_;
   Plan plan_;
   i64 panel_;  // plan_.panel in whole strips
-  float* slab_;
-  float* panels_;
+  std::byte* slab_;
+  std::byte* panels_;
 };
 
 }  // namespace
@@ -166,14 +170,15 @@ void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 
              "gemm: a size is negative or a row distance too short");
   check_that(beta == 0.0f || beta == 1.0f, "kernels.shape", "gemm: beta is 0 or 1");
   if (M == 0 || N == 0) return;
-  const Table& isa = table();
-  const Side left{A, lda, M, op != GemmOp::kTN, isa.tile_rows};
-  const Side right{B, ldb, N, op == GemmOp::kNT, isa.tile_columns};
+  const GemmKernels& kernels = table().gemm;
+  const Side left{Weights(A, DType::kF32, lda), M, op != GemmOp::kTN, kernels.tile_rows};
+  const Side right{B.with_columns(ldb), N, op == GemmOp::kNT, kernels.tile_columns};
   check_that(lda >= (left.k_contiguous ? K : M) && ldb >= (right.k_contiguous ? K : N), "kernels.shape",
              "gemm: a row distance is shorter than a row");
+  check_that(!is_block(B.dtype) || B.columns == 0 || B.columns == ldb, "kernels.shape",
+             "gemm: a weight in blocks starts at the first column of its rows, and ldb is their length");
   check_workspace("gemm", workspace, gemm_workspace(pool.threads(), op, M, N, K));
-  Product(pool, left, right, K, C, ldc, beta, epilogue, make_plan(M, N, K),
-          reinterpret_cast<float*>(workspace.data()))
+  Product(kernels, pool, left, right, K, C, ldc, beta, epilogue, make_plan(M, N, K), workspace.data())
       .run();
 }
 

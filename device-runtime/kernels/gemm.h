@@ -31,7 +31,8 @@ std::size_t gemm_workspace(int threads, GemmOp op, i64 M, i64 N, i64 K);
 
 // C [M, N] (row distance ldc). beta is 0 (C is only written) or 1 (added to). C must not overlap A or B.
 // B may be stored in any DType; A is f32. Rows and columns may be parts of larger matrices (lda, ldb, ldc),
-// so an adapter on a row range of a fused weight is a product on that range.
+// so an adapter on a row range of a fused weight is a product on that range. A B in blocks starts at the first
+// column of its rows, and ldb is their whole length.
 //
 // LoRA's skinny products keep r as the M or K dimension (B^T is stored as Bt [r, out]):
 //   tT [r, N]  = NT(A [r, in], x [N, in])          y  += TN(tT, Bt) with alpha = scale

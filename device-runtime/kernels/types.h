@@ -15,22 +15,37 @@ using i64 = std::int64_t;
 enum class Compute : std::uint8_t { kF32, kBF16 };
 
 // How a weight is stored. Arithmetic is f32 whatever the storage, unless Compute says otherwise.
-enum class DType : std::uint8_t { kF32, kBF16, kF16 };
+// The block types hold a row as ceil(columns / 32) blocks of integers, then a scale (f16) for each block; value =
+// scale * q (proto/mft/v1/model.proto, enum DType, has every bit of it).
+enum class DType : std::uint8_t { kF32, kBF16, kF16, kI8Block32, kI4Block32 };
 
-constexpr i64 dtype_bytes(DType dtype) { return dtype == DType::kF32 ? 4 : 2; }
+constexpr i64 kBlockValues = 32;
+constexpr bool is_block(DType dtype) { return dtype == DType::kI8Block32 || dtype == DType::kI4Block32; }
+constexpr i64 block_bytes(DType dtype) { return dtype == DType::kI8Block32 ? 32 : 16; }
+
+// Bytes of a row of `columns` values, and so the distance of two rows.
+constexpr i64 row_bytes(DType dtype, i64 columns) {
+  if (!is_block(dtype)) return columns * (dtype == DType::kF32 ? 4 : 2);
+  const i64 blocks = (columns + kBlockValues - 1) / kBlockValues;
+  return (blocks * (block_bytes(dtype) + 2) + 3) / 4 * 4;
+}
 
 // A weight matrix as it lies in memory; converted while it is packed.
 struct Weights {
   const void* data = nullptr;
   DType dtype = DType::kF32;
+  i64 columns = 0;  // of a whole row; 0: what the kernel is told as row distance or width
 
   Weights() = default;
-  Weights(const void* bytes, DType type) : data(bytes), dtype(type) {}
+  Weights(const void* bytes, DType type, i64 row_columns = 0)
+      : data(bytes), dtype(type), columns(row_columns) {}
   Weights(const float* values) : data(values) {}  // implicit on purpose: f32 is the plain case
 
-  // The weights from element `index` on.
-  Weights at(i64 index) const {
-    return {static_cast<const std::byte*>(data) + index * dtype_bytes(dtype), dtype};
+  // The same matrix, its rows known to be `count` columns long.
+  Weights with_columns(i64 count) const { return {data, dtype, count}; }
+  // The weights from row `index` on.
+  Weights row(i64 index) const {
+    return {static_cast<const std::byte*>(data) + index * row_bytes(dtype, columns), dtype, columns};
   }
 };
 

@@ -38,8 +38,8 @@ TEST(Elementwise, ConvertsAllHalves) {
   for (const std::string_view name : available_isas()) {
     set_isa(name);
     std::vector<float> f16(bits.size()), bf16(bits.size());
-    convert(pool, 65536, {bits.data(), DType::kF16}, f16.data());
-    convert(pool, 65536, {bits.data(), DType::kBF16}, bf16.data());
+    convert(pool, 1, {bits.data(), DType::kF16, 65536}, f16.data());
+    convert(pool, 1, {bits.data(), DType::kBF16, 65536}, bf16.data());
     for (std::uint32_t i = 0; i < 65536; ++i) {
       const std::uint32_t wide = i << 16;
       float expected = 0;
@@ -177,7 +177,7 @@ TEST(Embedding, LooksUpAndAddsBack) {
 TEST(Rope, EqualsTheReferenceAndTurnsBack) {
   const i64 N = 90, heads = 3, D = 38, T = 50, ld = heads * D + 7;
   std::vector<float> angles(static_cast<std::size_t>(T * D));
-  rope_table(T, D, 10000.0, 0.5, angles.data());
+  rope_table(T, D, {.scaling = RopeFrequencies::Scaling::kLinear, .factor = 2.0}, angles.data());
   std::vector<double> exact(angles.size());
   reference::rope_table(T, D, 10000.0, 0.5, exact.data());
   EXPECT_LT(relative_error(angles, exact), 1e-7);

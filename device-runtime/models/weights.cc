@@ -36,7 +36,7 @@ const float* Tensors::vector(const std::string& name, i64 size) const {
 kernels::Weights Tensors::matrix(const std::string& name, i64 rows, i64 columns) const {
   const std::array<uint64_t, 2> shape = {static_cast<uint64_t>(rows), static_cast<uint64_t>(columns)};
   const store::TensorView& tensor = values.tensor(name, shape);
-  return {tensor.data, kernel_dtype(tensor)};
+  return {tensor.data, kernel_dtype(tensor), columns};
 }
 
 float* Tensors::gradient(const std::string& name, std::initializer_list<i64> shape) const {

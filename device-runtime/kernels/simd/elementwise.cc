@@ -14,14 +14,12 @@ void scale_vector(i64 n, float s, const float* x, float* y) {
   for_lanes(n, [&](i64 i, auto count) { store(mul(factor, load(x + i, count)), y + i, count); });
 }
 
-void convert(i64 n, const void* x, DType dtype, bool accumulate, float* y) {
+void convert(const Weights& x, bool accumulate, float* y) {
   alignas(64) float buffer[256];
-  for (i64 i = 0; i < n; i += 256) {
-    const i64 count = n - i < 256 ? n - i : 256;
-    const Weights from = Weights(x, dtype).at(i);
+  for (i64 i = 0; i < x.columns; i += 256) {
+    const i64 count = x.columns - i < 256 ? x.columns - i : 256;
     const bool direct = count == 256 && !accumulate;
-    pack_columns(from.data, dtype, count, count, 1, 256,
-                 direct ? y + i : buffer);  // one row of one strip: a conversion
+    pack_columns(x, i, count, 1, 256, direct ? y + i : buffer);  // one row of one strip: a conversion
     if (direct) continue;
     if (accumulate) {
       add_vectors(count, y + i, buffer, y + i);

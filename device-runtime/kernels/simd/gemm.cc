@@ -119,8 +119,9 @@ void edge_tile(i64 rows, i64 columns, i64 K, const float* a, const float* b, flo
 
 }  // namespace
 
-void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc,
+void gemm_block(i64 M, i64 N, i64 K, const void* packed_a, const void* packed_b, float* C, i64 ldc,
                 const BlockEpilogue& e) {
+  const float *const a = static_cast<const float*>(packed_a), *const b = static_cast<const float*>(packed_b);
   for (i64 n = 0; n < N; n += kTileColumns) {
     const float* const strip = b + n * K;
     const i64 columns = N - n < kTileColumns ? N - n : kTileColumns;

@@ -1,6 +1,4 @@
 // The inner products: packing into strips and the block product over them.
-// A packed operand of R rows (of A, or columns of B) and depth K is ceil(R / W) strips; a strip is K groups
-// of W floats, rows beyond R are 0. W is kTileRows for the left operand, kTileColumns for the right one.
 #pragma once
 
 #include "kernels/gemm.h"
@@ -22,13 +20,18 @@ constexpr int kTileRows = 4, kTileVectors = 3;  // 4 x 12 of 16 registers
 constexpr int kTileColumns = kTileVectors * kWidth;
 static_assert(96 % kTileRows == 0 && 96 % kTileColumns == 0 && kTileRows % 4 == 0 && kTileColumns % 4 == 0);
 
-// source row r at source + r * ld, `depth` values each: a transposing pack.
-void pack_rows(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, int strip, float* packed);
-// source is the transposed matrix: value k of all rows at source + k * ld.
-void pack_columns(const void* source, DType dtype, i64 ld, i64 rows, i64 depth, int strip, float* packed);
-
-// C [M, N] = alpha * A B + what the epilogue says, for one k block of packed operands.
-void gemm_block(i64 M, i64 N, i64 K, const float* a, const float* b, float* C, i64 ldc,
+// The kernels of GemmKernels (simd/table.h) in f32.
+void pack_rows(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+void pack_columns(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+void gemm_block(i64 M, i64 N, i64 K, const void* a, const void* b, float* C, i64 ldc,
                 const BlockEpilogue& epilogue);
+
+// The same for f32 in memory with row distance ld.
+MFT_INLINE void pack_rows(const float* source, DType, i64 ld, i64 rows, i64 depth, int strip, float* packed) {
+  pack_rows(Weights(source, DType::kF32, ld), 0, rows, depth, strip, packed);
+}
+MFT_INLINE void pack_columns(const float* source, DType, i64 ld, i64 rows, i64 depth, int strip, float* packed) {
+  pack_columns(Weights(source, DType::kF32, ld), 0, rows, depth, strip, packed);
+}
 
 }  // namespace mft::kernels::MFT_ISA

@@ -42,7 +42,7 @@ void gated_backward(ActivationKind, i64 n, const float* gate, const float* up, c
 
 void add_vectors(i64 n, const float* a, const float* b, float* y);
 void scale_vector(i64 n, float s, const float* x, float* y);
-void convert(i64 n, const void* x, DType, bool accumulate, float* y);
+void convert(const Weights& x, bool accumulate, float* y);
 void column_sums(i64 rows, i64 columns, const float* x, i64 ld, float* sums);
 double sum_of_squares(i64 n, const float* x);
 void dropout(const DropoutSite&, i64 first, i64 n, const float* x, float* y);

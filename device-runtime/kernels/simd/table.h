@@ -19,6 +19,23 @@ struct BlockEpilogue {
   i64 ld_residual = 0;
 };
 
+// What the matrix product is made of, for one kind of arithmetic. A packed operand of R rows (of A, or columns
+// of B) and depth K is ceil(R / W) strips; a strip is K groups of W values, rows beyond R are 0. W is tile_rows
+// for A, tile_columns for B. K is rounded up to depth_unit, with zeros; inside a group the order of up to
+// depth_unit neighbouring k is the kernels' own business.
+struct GemmKernels {
+  int tile_rows, tile_columns;
+  int value_bytes;  // of a packed value; at most 4
+  int depth_unit;   // 1 to kLargestDepthUnit
+  // Packs columns [column, column + depth) of the first `rows` rows: a transposing pack.
+  void (*pack_rows)(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+  // Packs columns [column, column + rows) of the first `depth` rows: the source is the transposed matrix.
+  void (*pack_columns)(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+  // C [M, N] = alpha * A B + what the epilogue says, for one k block of packed operands.
+  void (*block)(i64 M, i64 N, i64 K, const void* a, const void* b, float* C, i64 ldc, const BlockEpilogue&);
+};
+constexpr int kLargestDepthUnit = 4;
+
 struct LayerNormRows {
   i64 channels;
   const float *x, *weight, *bias, *dy;
@@ -62,12 +79,7 @@ struct AttentionBackwardArgs {
 struct Table {
   const char* name;
   bool fused;  // has fused multiply-add
-  int tile_rows, tile_columns;
-
-  void (*pack_rows)(const void*, DType, i64 ld, i64 rows, i64 depth, int strip, float*);
-  void (*pack_columns)(const void*, DType, i64 ld, i64 rows, i64 depth, int strip, float*);
-  void (*gemm_block)(i64 M, i64 N, i64 K, const float*, const float*, float* C, i64 ldc,
-                     const BlockEpilogue&);
+  GemmKernels gemm;
 
   void (*layernorm_forward)(const LayerNormRows&, i64 begin, i64 end);
   void (*layernorm_backward)(const LayerNormRows&, i64 begin, i64 end);
@@ -86,7 +98,7 @@ struct Table {
 
   void (*add)(i64 n, const float* a, const float* b, float* y);
   void (*scale)(i64 n, float s, const float* x, float* y);
-  void (*convert)(i64 n, const void* x, DType, bool accumulate, float* y);
+  void (*convert)(const Weights& x, bool accumulate, float* y);  // the first row of x
   void (*column_sums)(i64 rows, i64 columns, const float* x, i64 ld, float* sums);  // sums += , columns <= 64
   double (*sum_of_squares)(i64 n, const float* x);
   void (*dropout)(const DropoutSite&, i64 first, i64 n, const float* x, float* y);  // first: a multiple of 16
@@ -104,7 +116,7 @@ struct Table {
   void (*attention_backward_queries)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile, float* scratch);
   void (*attention_delta)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile);
   // One head of a single query over `length` keys; scores [length + 16].
-  void (*attention_decode)(i64 length, i64 D, float scale, const float* q, const float* keys,
+  void (*attention_decode)(i64 length, i64 D, float scale, float softcap, const float* q, const float* keys,
                            const float* values, i64 ld, float* scores, float* out);
 
   // Folds n logits into the running maximum and sum of exponentials (of logits minus that maximum).
