@@ -1,6 +1,7 @@
 #include "kernels/gemm.h"
 
 #include "kernels/reference/gemm.h"
+#include "kernels/stored_weights.h"
 #include "kernels/test_support.h"
 
 namespace mft::kernels::test {
@@ -106,41 +107,38 @@ TEST(Gemm, GoesOverSlabs) {
   }
 }
 
-std::uint16_t to_bf16(float x) {
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &x, 4);
-  return static_cast<std::uint16_t>(bits >> 16);
+// Storage is the only loss: the product has the bits of the product with the values that are stored.
+TEST(Gemm, ConvertsEveryStorageTypeWhilePacking) {
+  const IsaGuard guard;
+  for (const std::string_view name : available_isas()) {
+    set_isa(name);
+    ThreadPool pool(2);
+    for (const DType dtype : kStorageTypes) {
+      Random random(9);
+      for (int i = 0; i < 24; ++i) {
+        Case c{i % 2 == 0 ? GemmOp::kNT : GemmOp::kNN, 1 + random.below(i < 12 ? 12 : 150),
+               1 + random.below(i % 4 < 2 ? 70 : 400), 1 + random.below(i % 3 == 0 ? 70 : 900)};
+        c.bias = i % 5 == 0;
+        c.pad = is_block(dtype) ? random.below(2) * 32 : random.below(4);
+        const Data d(c);
+        const StoredWeights B = stored_weights(dtype, b_rows(c), b_columns(c), static_cast<std::uint64_t>(i));
+        EXPECT_TRUE(same_bits(compute(pool, c, d, B), compute(pool, c, d, B.values.data())))
+            << name << ", type " << static_cast<int>(dtype) << " case " << i << ": " << c.M << " x " << c.N << " x "
+            << c.K;
+      }
+    }
+  }
 }
 
-TEST(Gemm, ConvertsBf16AndF16WhilePacking) {
-  for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN}) {
-    const Case c{op, 77, 203, 430, 0, 1, false, false, 3};
-    const Data d(c);
-    std::vector<std::uint16_t> bf16, f16;
-    std::vector<double> bf16_values, f16_values;
-    Random random(5);
-    for (const float x : d.B) {
-      bf16.push_back(to_bf16(x));
-      const std::uint32_t bits = std::uint32_t{bf16.back()} << 16;
-      float value = 0;
-      std::memcpy(&value, &bits, 4);
-      bf16_values.push_back(static_cast<double>(value));
-      // f16: sign, exponent 10..15 (values below 2), mantissa; built and valued by its definition; one in 16
-      // is subnormal
-      const std::uint32_t sign = random.next() & 1, mantissa = random.next() & 0x3FF;
-      const std::uint32_t exponent =
-          random.below(16) == 0 ? 0 : 10 + static_cast<std::uint32_t>(random.below(6));
-      f16.push_back(static_cast<std::uint16_t>(sign << 15 | exponent << 10 | mantissa));
-      const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24)
-                                             : std::ldexp(1024 + mantissa, static_cast<int>(exponent) - 25);
-      f16_values.push_back(sign != 0 ? -magnitude : magnitude);
+TEST(Gemm, HasTheSameBitsEverywhereForEveryStorageType) {
+  for (const DType dtype : kStorageTypes) {
+    for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN}) {
+      const Case c{op, 77, 203, 430};
+      const Data d(c);
+      const StoredWeights B = stored_weights(dtype, b_rows(c), b_columns(c), 5);
+      const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, B)}; });
+      EXPECT_LT(relative_error(out[0], expected(c, d, to_double(B.values))), 2e-6);
     }
-    const Outputs out = expect_same_everywhere([&](ThreadPool& pool) {
-      return Outputs{compute(pool, c, d, {bf16.data(), DType::kBF16}),
-                     compute(pool, c, d, {f16.data(), DType::kF16})};
-    });
-    EXPECT_LT(relative_error(out[0], expected(c, d, bf16_values)), 2e-6);
-    EXPECT_LT(relative_error(out[1], expected(c, d, f16_values)), 2e-6);
   }
 }
 
@@ -161,6 +159,15 @@ TEST(Gemm, RefusesASmallWorkspace) {
   ThreadPool pool(1);
   std::vector<float> x(4);
   EXPECT_ANY_THROW(gemm(pool, GemmOp::kNT, 2, 2, 2, x.data(), 2, x.data(), 2, x.data(), 2, 0, {}, {}));
+}
+
+TEST(Gemm, RefusesAPartOfARowOfBlocks) {
+  ThreadPool pool(1);
+  const StoredWeights B = stored_weights(DType::kI8Block32, 4, 64, 1);
+  std::vector<float> A(64), C(4);
+  const Scratch scratch(gemm_workspace(1, GemmOp::kNT, 1, 4, 32));
+  EXPECT_ANY_THROW(
+      gemm(pool, GemmOp::kNT, 1, 4, 32, A.data(), 32, B, 32, C.data(), 4, 0, {}, scratch));
 }
 
 }  // namespace
