@@ -16,12 +16,13 @@ struct AttentionShape {
   i64 head_dim = 0;  // D, at most 256
   i64 window = 0;    // a query sees its `window` newest keys, itself included; 0: all before it
   float scale = 0;   // of the scores, usually 1 / sqrt(D)
+  float softcap = 0;  // scaled scores become softcap * tanh(score / softcap) before the mask; 0: off
 };
 
 std::size_t attention_workspace(int threads, const AttentionShape& shape);
 
 // qkv [B*T, (H + 2 Hkv) * D] with row distance ld_qkv: all queries, then all keys, then all values of a
-// token. out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled scores, all that
+// token. out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled (and capped) scores, all that
 // backward needs. dropout acts on the attention probabilities (GPT-2's attn_pdrop).
 void attention_forward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv,
                        float* out, i64 ld_out, float* logsumexp, const DropoutSite& dropout,

@@ -11,6 +11,11 @@ AttentionShape shape(i64 B, i64 T, i64 H, i64 kv, i64 D, i64 window = 0) {
   return {B, T, H, kv, D, window, 1.0f / std::sqrt(static_cast<float>(D))};
 }
 
+AttentionShape capped(AttentionShape shape, float softcap) {
+  shape.softcap = softcap;
+  return shape;
+}
+
 struct Problem {
   Problem(const AttentionShape& shape_of, float p)
       : s(shape_of),
@@ -59,6 +64,7 @@ TEST(Attention, EqualsTheReferenceWithTheSameBitsEverywhere) {
       {shape(2, 33, 2, 2, 8), 0},        {shape(1, 100, 3, 3, 20), 0}, {shape(3, 97, 4, 4, 64), 0.1f},
       {shape(1, 200, 4, 2, 16), 0},      {shape(2, 193, 8, 4, 24), 0}, {shape(1, 250, 2, 1, 32, 40), 0.2f},
       {shape(2, 300, 4, 4, 12, 100), 0}, {shape(1, 96, 1, 1, 128), 0}, {shape(1, 5, 2, 1, 256), 0},
+      {capped(shape(2, 130, 4, 2, 20, 50), 1.5f), 0.1f}, {capped(shape(1, 200, 7, 1, 16), 20.0f), 0},
   };
   for (const auto& c : cases) {
     const Problem problem(c.s, c.dropout);
@@ -75,7 +81,8 @@ TEST(Attention, EqualsTheReferenceWithTheSameBitsEverywhere) {
 
 // The oracle's own backward against central differences.
 TEST(Attention, ReferenceGradientIsRight) {
-  for (const AttentionShape& s : {shape(2, 5, 4, 2, 3), shape(1, 7, 2, 2, 4, 3)}) {
+  for (const AttentionShape& s : {shape(2, 5, 4, 2, 3), shape(1, 7, 2, 2, 4, 3),
+                                  capped(shape(1, 6, 2, 1, 3), 0.7f)}) {
     for (const float p : {0.0f, 0.3f}) {
       const Problem problem(s, p);
       const std::vector<double> dy = to_double(problem.d_out);
@@ -109,7 +116,7 @@ TEST(Attention, BackwardByTilesHasTheBitsOfBackwardByHeads) {
 
 TEST(Attention, DecodeEqualsTheLastRowOfForward) {
   for (const i64 window : {0, 20}) {
-    const AttentionShape s = shape(1, 57, 6, 2, 20, window);
+    const AttentionShape s = capped(shape(1, 57, 6, 2, 20, window), window > 0 ? 2.0f : 0.0f);
     const Problem problem(s, 0);
     const i64 last = s.time - 1;
     const Outputs out = expect_same_everywhere([&](ThreadPool& pool) {

@@ -107,7 +107,7 @@ void add_rows(ThreadPool& pool, Fingerprint& print) {
   }
   print.add(p);
   std::vector<float> angles = zeros(64 * 20);
-  rope_table(64, 20, 10000.0, 1.0, angles.data());
+  rope_table(64, 20, {}, angles.data());
   print.add(angles);
   rope(pool, N, 15, 20, 64, angles.data(), nullptr, false, p.data(), C);
   print.add(p);

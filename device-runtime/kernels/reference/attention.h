@@ -18,7 +18,9 @@ double attention_row(const AttentionShape& s, const T* q, const T* keys, i64 ld,
   for (i64 j = first; j <= t; ++j) {
     double score = 0;
     for (i64 d = 0; d < s.head_dim; ++d) score += static_cast<double>(q[d]) * keys[j * ld + d];
-    p[static_cast<std::size_t>(j)] = score * static_cast<double>(s.scale);
+    score *= static_cast<double>(s.scale);
+    const auto cap = static_cast<double>(s.softcap);
+    p[static_cast<std::size_t>(j)] = cap > 0 ? cap * std::tanh(score / cap) : score;
     largest = std::max(largest, p[static_cast<std::size_t>(j)]);
   }
   double sum = 0;
@@ -85,7 +87,7 @@ void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const
         const i64 first = first_key(s, t);
         const T* q = base + t * ld_qkv + h * D;
         const T* dy = d_out + (b * s.time + t) * ld_d_out + h * D;
-        attention_row(s, q, base + kc, ld_qkv, t, first, p);
+        const double lse = attention_row(s, q, base + kc, ld_qkv, t, first, p);
         double mean = 0;
         for (i64 j = first; j <= t; ++j) {
           const auto i = static_cast<std::size_t>(j);
@@ -100,7 +102,9 @@ void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const
         }
         for (i64 j = first; j <= t; ++j) {
           const auto i = static_cast<std::size_t>(j);
-          const double ds = p[i] * (dp[i] - mean) * static_cast<double>(s.scale);
+          if (p[i] == 0) continue;
+          double ds = p[i] * (dp[i] - mean) * static_cast<double>(s.scale);
+          if (s.softcap > 0) ds *= 1 - std::pow((std::log(p[i]) + lse) / static_cast<double>(s.softcap), 2);
           for (i64 d = 0; d < D; ++d) {
             at(b * s.time + t, h * D + d) += ds * static_cast<double>(base[j * ld_qkv + kc + d]);
             at(b * s.time + j, kc + d) += ds * static_cast<double>(q[d]);

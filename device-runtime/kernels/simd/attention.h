@@ -54,6 +54,12 @@ MFT_INLINE i64 mask_scores(float* scores, const Seen& seen) {
   return end;
 }
 
+// Raw scores [0, end) become softcap * tanh(scale * score / softcap), up to the end of the last group of lanes.
+MFT_INLINE void cap_scores(float* scores, i64 end, float scale, float softcap) {
+  const Lanes inner = set(scale / softcap), outer = set(softcap);
+  for (i64 j = 0; j < end; j += kLanes) store(mul(tanh(mul(load(scores + j), inner)), outer), scores + j);
+}
+
 // Multiplies probabilities [0, end) of query q by their dropout factors (reference: probability_index), and
 // what follows up to the end of the last group of lanes.
 MFT_INLINE void drop(const AttentionShape& s, const DropoutFactors& dropout, i64 b, i64 h, i64 q, i64 key,
@@ -74,7 +80,7 @@ void attention_backward(const AttentionBackwardArgs& args, i64 b, i64 kv, float*
 void attention_backward_keys(const AttentionBackwardArgs& args, i64 b, i64 kv, i64 tile, float* scratch);
 void attention_backward_queries(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile, float* scratch);
 void attention_delta(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile);
-void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values,
-                      i64 ld, float* scores, float* out);
+void attention_decode(i64 length, i64 D, float scale, float softcap, const float* q, const float* keys,
+                      const float* values, i64 ld, float* scores, float* out);
 
 }  // namespace mft::kernels::MFT_ISA

@@ -87,20 +87,33 @@ class Backward {
     const Seen seen = seen_keys(s_, q, key_, keys_);
     i64 end = 0;
     if (seen.end > seen.begin) {
+      const bool capped = s_.softcap > 0.0f;
+      if (capped) cap_scores(p, seen.end, s_.scale, s_.softcap);
       end = mask_scores(p, seen);
       // Beyond the keys ds holds what an earlier tile left; times a probability of 0 it must not become NaN.
       for (i64 j = keys_; j < end; ++j) ds[j] = 0.0f;
       const Lanes scale = set(s_.scale), offset = set(-lse), mean = set(delta);
-      for (i64 j = 0; j < end; j += kLanes) store(exp(fma(load(p + j), scale, offset)), p + j);
-      if (dropout_.active()) {
-        drop(s_, dropout_, b_, h_, q, key_, end, ds);
-        for (i64 j = 0; j < end; j += kLanes) gradient(p + j, scale, mean, ds + j);
-        drop(s_, dropout_, b_, h_, q, key_, end, p);
+      if (dropout_.active()) drop(s_, dropout_, b_, h_, q, key_, end, ds);
+      if (capped) {
+        capped_gradients(end, offset, mean, p, ds);
       } else {
+        for (i64 j = 0; j < end; j += kLanes) store(exp(fma(load(p + j), scale, offset)), p + j);
         for (i64 j = 0; j < end; j += kLanes) gradient(p + j, scale, mean, ds + j);
       }
+      if (dropout_.active()) drop(s_, dropout_, b_, h_, q, key_, end, p);
     }
     for (i64 j = end; j < keys_; ++j) p[j] = ds[j] = 0.0f;
+  }
+
+  // p holds capped scores (-infinity behind the mask, where the probability is 0 and the slope must be finite).
+  void capped_gradients(i64 end, const Lanes& offset, const Lanes& mean, float* p, float* ds) const {
+    const Lanes lowest = set(-s_.softcap), inverse = set(1.0f / s_.softcap), scale = set(s_.scale);
+    for (i64 j = 0; j < end; j += kLanes) {
+      const Lanes score = load(p + j), ratio = mul(max(score, lowest), inverse);
+      const Lanes slope = mul(sub(set(1.0f), mul(ratio, ratio)), scale);
+      store(exp(add(score, offset)), p + j);
+      gradient(p + j, slope, mean, ds + j);
+    }
   }
 
   MFT_INLINE void gradient(const float* p, const Lanes& scale, const Lanes& mean, float* ds) {

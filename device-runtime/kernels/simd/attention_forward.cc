@@ -11,12 +11,16 @@ struct RowState {
   float sum;
 };
 
-// Turns the scores of one row into exp(scale * score - maximum), folds them into the state, and returns the
-// factor by which what was summed before has to be multiplied.
-float soften(float* scores, const Seen& seen, i64 keys, float scale, RowState& state) {
+// Turns the scores of one row into exp(scale * score - maximum) (softcap: with the capped score), folds them
+// into the state, and returns the factor by which what was summed before has to be multiplied.
+float soften(float* scores, const Seen& seen, i64 keys, float scale, float softcap, RowState& state) {
   if (seen.end <= seen.begin) {
     for (i64 j = 0; j < keys; ++j) scores[j] = 0.0f;
     return 1.0f;
+  }
+  if (softcap > 0.0f) {
+    cap_scores(scores, seen.end, scale, softcap);
+    scale = 1.0f;
   }
   const i64 end = mask_scores(scores, seen);
   Lanes top = load(scores);
@@ -73,7 +77,7 @@ void attention_forward(const AttentionForwardArgs& a, i64 b, i64 h, i64 tile, fl
     for (i64 r = 0; r < rows; ++r) {
       float* const row = scores + r * kAttentionTile;
       const Seen seen = seen_keys(s, query + r, key, keys);
-      const float correction = soften(row, seen, keys, s.scale, state[r]);
+      const float correction = soften(row, seen, keys, s.scale, s.softcap, state[r]);
       if (key > first) scale_row(sums + r * D, D, correction);
       if (dropout.active()) drop(s, dropout, b, h, query + r, key, keys, row);
     }
@@ -93,8 +97,8 @@ void attention_forward(const AttentionForwardArgs& a, i64 b, i64 h, i64 tile, fl
   }
 }
 
-void attention_decode(i64 length, i64 D, float scale, const float* q, const float* keys, const float* values,
-                      i64 ld, float* scores, float* out) {
+void attention_decode(i64 length, i64 D, float scale, float softcap, const float* q, const float* keys,
+                      const float* values, i64 ld, float* scores, float* out) {
   for (i64 t = 0; t < length; ++t) {
     Lanes dot = set(0.0f);
     for_lanes(D,
@@ -102,7 +106,7 @@ void attention_decode(i64 length, i64 D, float scale, const float* q, const floa
     scores[t] = sum(dot);
   }
   RowState state{kMinusInfinity, 0.0f};
-  soften(scores, {0, length}, length, scale, state);
+  soften(scores, {0, length}, length, scale, softcap, state);
   for_lanes(D, [&](i64 i, auto count) {
     Lanes total = set(0.0f);
     for (i64 t = 0; t < length; ++t) total = fma(set(scores[t]), load(values + t * ld + i, count), total);

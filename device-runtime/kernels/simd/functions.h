@@ -42,4 +42,19 @@ MFT_INLINE Sigmoid sigmoid(const Lanes& x) {
   return {div(set(1.0f), add(set(1.0f), e)), e};
 }
 
+// tanh within 3 ulp: a polynomial near 0 (Cephes, tanhf), where 1 - 2 / (e^2x + 1) would cancel.
+MFT_INLINE Lanes tanh(const Lanes& x) {
+  const Lanes size = max(x, sub(set(0.0f), x));
+  const Lanes far = sub(set(1.0f), div(set(2.0f), add(exp(add(size, size)), set(1.0f))));
+  const Lanes square = mul(x, x);
+  Lanes p = set(-5.70498872745e-3f);
+  p = fma(p, square, set(2.06390887954e-2f));
+  p = fma(p, square, set(-5.37397155531e-2f));
+  p = fma(p, square, set(1.33314422036e-1f));
+  p = fma(p, square, set(-3.33332819422e-1f));
+  const Lanes near = fma(mul(p, square), x, x);
+  const Lanes turned = select_less(x, set(0.0f), sub(set(0.0f), far), far);
+  return select_less(size, set(0.625f), near, turned);
+}
+
 }  // namespace mft::kernels::MFT_ISA
