@@ -4,8 +4,17 @@ import { RunStore } from '../runs/index.ts';
 import { DevicePhone, planEvaluation } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
 import { openDevice, resolveModel } from './shared/context.ts';
-import { adapterFlag, deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
+import {
+  adapterFlag,
+  computeFlag,
+  deviceFlag,
+  dtypeFlag,
+  plainFlag,
+  threadsFlag,
+  waitFlag,
+} from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
@@ -31,6 +40,8 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
     'sequence-length': Flags.integer({ min: 2, default: 128, summary: 'Tokens in a row.' }),
     'batch-size': Flags.integer({ min: 1, max: 4096, default: 8, summary: 'Rows at a time.' }),
     threads: threadsFlag,
+    compute: computeFlag,
+    dtype: dtypeFlag,
     wait: waitFlag,
     plain: plainFlag,
   };
@@ -38,21 +49,15 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Eval);
     using store = RunStore.open();
-    const { model, adapter } = await resolveModel(store, flags);
+    const { model, adapter } = resolveModel(store, flags);
     const device = await openDevice(flags);
-    const { data, threads } = flags;
+    const { data, threads, compute, dtype } = flags;
     const sequenceLength = flags['sequence-length'];
     const batchSize = flags['batch-size'];
-    const run = await planEvaluation({
-      store,
-      device,
-      model,
-      adapter,
-      data,
-      sequenceLength,
-      batchSize,
-      threads,
-    });
+    const request = { model, adapter, dtype, data, sequenceLength, batchSize, threads, compute };
+    const run = await withProgress({ quiet: this.jsonEnabled() }, (operation) =>
+      planEvaluation({ store, device, ...request }, operation),
+    );
     const phone = new DevicePhone(device);
     let result: mft.v1.Evaluation | undefined;
     const followed = await followRun({

@@ -6,8 +6,9 @@ import { DevicePhone, planGeneration } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
 import { openDevice, resolveModel } from './shared/context.ts';
 import { decimal } from './shared/decimal.ts';
-import { adapterFlag, deviceFlag, threadsFlag, waitFlag } from './shared/flags.ts';
+import { adapterFlag, computeFlag, deviceFlag, dtypeFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 
 export default class Generate extends BaseCommand {
@@ -37,15 +38,17 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
     }),
     seed: Flags.integer({ min: 0, default: 0, summary: 'Same seed, same text.' }),
     threads: threadsFlag,
+    compute: computeFlag,
+    dtype: dtypeFlag,
     wait: waitFlag,
   };
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Generate);
     using store = RunStore.open();
-    const { model, adapter } = await resolveModel(store, flags);
+    const { model, adapter } = resolveModel(store, flags);
     const device = await openDevice(flags);
-    const { prompt, temperature, seed } = flags;
+    const { prompt, temperature, seed, threads, compute, dtype } = flags;
     const sampling = {
       prompt,
       temperature,
@@ -54,7 +57,10 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
       topK: flags['top-k'],
       topP: flags['top-p'],
     };
-    const run = await planGeneration({ store, device, model, adapter, sampling, threads: flags.threads });
+    const request = { model, adapter, dtype, sampling, threads, compute };
+    const run = await withProgress({ quiet: this.jsonEnabled() }, (operation) =>
+      planGeneration({ store, device, ...request }, operation),
+    );
     const phone = new DevicePhone(device);
     let sample: mft.v1.Sample | undefined;
     const followed = await followRun({

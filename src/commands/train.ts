@@ -10,11 +10,12 @@ import {
   yamlLayer,
 } from '../config/index.ts';
 import { RunStore } from '../runs/index.ts';
-import { DevicePhone, planTraining } from '../session/index.ts';
+import { DevicePhone, describeSpec, planTraining, previewLines, previewTraining } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
-import { openDevice } from './shared/context.ts';
-import { deviceFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
+import { adapterFolder, missingBase, missingModel, openDevice } from './shared/context.ts';
+import { computeFlag, deviceFlag, dtypeFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
 import { endingLines, endRecord, exitCodeOf, followRun } from './shared/follow.ts';
+import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
 
@@ -70,6 +71,16 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     epochs: Flags.string({ summary: 'Passes over the text.' }),
     seed: Flags.integer({ summary: 'Same seed, same curve.' }),
     threads: threadsFlag,
+    compute: computeFlag,
+    dtype: dtypeFlag,
+    targets: Flags.string({
+      helpValue: 'NAME,...',
+      summary: 'Modules that get an adapter: q_proj,v_proj, or all-linear.',
+    }),
+    'init-adapter': Flags.string({
+      helpValue: 'RUN|DIR',
+      summary: 'Go on from this adapter: of a finished run, or a PEFT folder.',
+    }),
     name: Flags.string({ summary: "First part of the run's id; default: the model's name." }),
     detach: Flags.boolean({ summary: 'Leave as soon as the training has started.', exclusive: ['dry-run'] }),
     'dry-run': Flags.boolean({ summary: 'Print the resolved configuration as YAML and do nothing.' }),
@@ -79,19 +90,27 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Train);
-    const config = this.resolve(flags);
-    if (flags['dry-run']) {
-      this.log(printConfig(config).trimEnd());
-      return config;
-    }
-    const { model, data } = flags;
-    if (model === undefined || data === undefined) throw missing(model === undefined ? '--model' : '--data');
     using store = RunStore.open();
+    const config = this.resolve(flags);
+    const { init_adapter } = config.lora;
+    const adapter = init_adapter === undefined ? undefined : adapterFolder(store, init_adapter);
+    if (adapter !== undefined) config.lora.init_adapter = adapter.dir;
+    const model = flags.model ?? adapter?.model;
+    if (flags['dry-run']) return await this.preview(store, model, config);
+    const { data } = flags;
+    if (model === undefined) throw adapter === undefined ? missingModel() : missingBase();
+    if (data === undefined) throw missingData();
     const device = await openDevice(flags);
-    const run = await planTraining({ store, device, model, data, config, name: flags.name });
     const json = this.jsonEnabled();
-    if (json) this.printJsonLine({ type: 'run', run: run.id, device: device.serial, config });
-    else this.log(`${run.id}: ${run.method} of ${run.model} on ${run.deviceName} (${device})`);
+    const run = await withProgress({ quiet: json }, (operation) =>
+      planTraining({ store, device, model, data, config, name: flags.name }, operation),
+    );
+    const plan = describeSpec(run.spec);
+    if (json) this.printJsonLine({ type: 'run', run: run.id, device: device.serial, config, plan });
+    else {
+      this.log(`${run.id}: ${run.method} of ${run.model} on ${run.deviceName} (${device})`);
+      if (plan) for (const line of previewLines(plan)) this.log(line);
+    }
     const followed = await followRun({
       store,
       phone: new DevicePhone(device),
@@ -105,6 +124,20 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     return undefined;
   }
 
+  /** The configuration and, where the model is known, what it means for it. As YAML that is still a configuration. */
+  private async preview(
+    store: RunStore,
+    model: string | undefined,
+    config: ResolvedConfig,
+  ): Promise<unknown> {
+    const plan = model === undefined ? undefined : await previewTraining({ store, model, config });
+    if (!this.jsonEnabled()) {
+      this.log(printConfig(config).trimEnd());
+      if (plan) for (const line of previewLines(plan)) this.log(`# ${line}`);
+    }
+    return plan === undefined ? config : { ...config, plan };
+  }
+
   private resolve(flags: {
     config?: string | undefined;
     set?: string[] | undefined;
@@ -113,6 +146,10 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     epochs?: string | undefined;
     seed?: number | undefined;
     threads?: number | undefined;
+    compute?: string | undefined;
+    dtype?: string | undefined;
+    targets?: string | undefined;
+    'init-adapter'?: string | undefined;
   }): ResolvedConfig {
     const layers: Layer[] = [];
     if (flags.config !== undefined) layers.push(yamlLayer(flags.config));
@@ -122,6 +159,10 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
         method: { flag: '--method', value: flags.method },
         seed: { flag: '--seed', value: flags.seed },
         threads: { flag: '--threads', value: flags.threads },
+        compute: { flag: '--compute', value: flags.compute },
+        'model.dtype': { flag: '--dtype', value: flags.dtype },
+        'lora.targets': { flag: '--targets', value: flags.targets },
+        'lora.init_adapter': { flag: '--init-adapter', value: flags['init-adapter'] },
         'train.steps': { flag: '--steps', value: flags.steps },
         'train.epochs': { flag: '--epochs', value: number(flags.epochs) },
       }),
@@ -136,15 +177,10 @@ function number(text: string | undefined): number | string | undefined {
   return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-function missing(flag: string): MftError {
-  return new MftError(`${flag} is missing`, {
+function missingData(): MftError {
+  return new MftError('--data is missing', {
     code: 'usage.command-line',
     exit: ExitCode.usage,
-    suggestions: [
-      flag === '--model'
-        ? 'mft model ls lists the models; mft model import DIR --name NAME adds one.'
-        : 'Give a UTF-8 text file.',
-      'mft train --help',
-    ],
+    suggestions: ['Give a UTF-8 text file.', 'mft train --help'],
   });
 }

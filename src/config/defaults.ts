@@ -19,6 +19,8 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
     method,
     seed: config.seed ?? 42,
     threads: config.threads ?? 0,
+    compute: config.compute ?? 'f32',
+    model: { dtype: config.model?.dtype ?? 'auto' },
     train: {
       ...(train.steps === undefined ? { epochs: train.epochs ?? 1 } : { steps: train.steps }),
       batch_size: train.batch_size ?? 4,
@@ -38,12 +40,7 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       checkpoint_every: train.checkpoint_every ?? 50,
       keep_checkpoints: train.keep_checkpoints ?? 2,
     },
-    lora: {
-      r: lora.r ?? 8,
-      alpha: lora.alpha ?? 16,
-      dropout: lora.dropout ?? 0,
-      ...(lora.targets === undefined ? {} : { targets: lora.targets }),
-    },
+    lora: loraSettings(lora),
     data: {
       sequence_length: data.sequence_length ?? 128,
       ...(data.validation === undefined ? {} : { validation: data.validation }),
@@ -58,6 +55,26 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       top_p: sample.top_p ?? 0,
     },
   };
+}
+
+function loraSettings(lora: NonNullable<PartialConfig['lora']>): ResolvedConfig['lora'] {
+  const { targets: wanted, init_adapter, ...said } = lora;
+  const targets = wanted === undefined ? {} : { targets: targetNames(wanted) };
+  if (init_adapter !== undefined) return { init_adapter, ...said, ...targets };
+  return {
+    r: said.r ?? 8,
+    alpha: said.alpha ?? 16,
+    dropout: said.dropout ?? 0,
+    rslora: said.rslora ?? false,
+    ...targets,
+    overrides: said.overrides ?? {},
+  };
+}
+
+/** "q_proj, v_proj" is a list of names; a text with more than names and commas is an expression. */
+function targetNames(targets: string[] | string): string[] | string {
+  if (typeof targets !== 'string' || !/^[\w.-]+(\s*,\s*[\w.-]+)*$/.test(targets.trim())) return targets;
+  return targets.trim().split(/\s*,\s*/);
 }
 
 function warmupSteps(train: NonNullable<PartialConfig['train']>): number {

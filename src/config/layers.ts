@@ -89,7 +89,7 @@ export function setLayer(assignments: readonly string[]): Layer {
   const written = new Map<string, string>();
   for (const assignment of assignments) {
     const at = assignment.indexOf('=');
-    const path = assignment.slice(0, at).split('.');
+    const path = joinNames(assignment.slice(0, at).split('.'));
     if (at < 1 || path.some((step) => step === ''))
       throw new MftError(`--set ${assignment}: expected path=value, as in --set train.steps=20`, {
         code: 'config.set',
@@ -100,6 +100,12 @@ export function setLayer(assignments: readonly string[]): Layer {
     written.set(path.join('.'), `--set ${assignment}`);
   }
   return { values, where: (path) => nearestWritten(written, path, '--set') };
+}
+
+/** Below lora.overrides the names have dots of their own: lora.overrides.mlp.down_proj.r is r of "mlp.down_proj". */
+function joinNames(path: string[]): string[] {
+  if (path[0] !== 'lora' || path[1] !== 'overrides' || path.length < 5 || path.includes('')) return path;
+  return ['lora', 'overrides', path.slice(2, -1).join('.'), path.at(-1) ?? ''];
 }
 
 function parseValue(text: string, assignment: string): unknown {

@@ -59,9 +59,15 @@ interface Problem {
 
 function problemsOf(issue: z.core.$ZodIssue, layer: Layer): Problem[] {
   const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+  if (issue.code === 'invalid_union') {
+    // A list with a wrong entry: the entry is the mistake, not that it is no text.
+    const within = issue.errors.find((issues) => issues.every((below) => below.path.length > 0));
+    if (within !== undefined && within.length > 0)
+      return within.flatMap((below) => problemsOf({ ...below, path: [...issue.path, ...below.path] }, layer));
+  }
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], layer));
   const found = describe(path.reduce<unknown>((tree, step) => own(tree, step), layer.values));
-  const wrongType = issue.code === 'invalid_type' || issue.code === 'invalid_value';
+  const wrongType = ['invalid_type', 'invalid_value', 'invalid_union'].includes(issue.code);
   return [
     {
       code: wrongType ? 'config.type' : 'config.value',
@@ -84,6 +90,8 @@ function expected(issue: z.core.$ZodIssue): string {
           object: 'a section with keys',
         }[issue.expected as string] ?? String(issue.expected)
       );
+    case 'invalid_union':
+      return 'a text or a list of texts'; // lora.targets; there is no other
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`;
     case 'too_small':
@@ -109,6 +117,12 @@ function describe(value: unknown): string {
 
 function unknownKey(path: Path, layer: Layer): Problem {
   const key = String(path.at(-1));
+  if (path[1] === 'overrides' && path.length === 4)
+    return {
+      code: 'config.unknown-key',
+      message: `${layer.where(path)}: unknown key ${key} of ${path.slice(0, 2).join('.')} "${path[2]}"`,
+      suggestions: ['An override has r, alpha or both.'],
+    };
   const known = keysAt(path.slice(0, -1));
   const sibling = nearest(key, known);
   const elsewhere = ALL_KEYS.filter((full) => full.split('.').at(-1) === key);

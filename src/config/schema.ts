@@ -43,12 +43,34 @@ export const trainSchema = z.strictObject({
   keep_checkpoints: z.int().min(1).max(1000).optional(),
 });
 
+/** What some modules have in place of the common rank and alpha. */
+const loraOverrideSchema = z
+  .strictObject({
+    r: z.int().min(1).max(4096).optional(),
+    alpha: z.number().positive().max(1e6).optional(),
+  })
+  .refine(({ r, alpha }) => r !== undefined || alpha !== undefined, 'r, alpha or both');
+
 export const loraSchema = z.strictObject({
   r: z.int().min(1).max(4096).optional(),
   alpha: z.number().positive().max(1e6).optional(),
   dropout: belowOne.optional(),
-  /** Hugging Face module names, e.g. c_attn, attn.c_proj. Not said: the family's attention projections. */
-  targets: z.array(z.string().min(1)).min(1).optional(),
+  /** Rank-stabilized: scale alpha / sqrt(r) in place of alpha / r. */
+  rslora: z.boolean().optional(),
+  /**
+   * Hugging Face module names, e.g. c_attn, attn.c_proj, or all-linear: a list, or one text with commas. A text with
+   * other characters is a regular expression of whole paths. Not said: the family's own choice.
+   */
+  targets: z.union([z.array(z.string().min(1)).min(1), z.string().min(1)]).optional(),
+  /** By names or expressions as in peft's rank_pattern; of several that mean a module the first counts. */
+  overrides: z.record(z.string().min(1), loraOverrideSchema).optional(),
+  /** A PEFT folder, or a run, whose adapter is trained on; it says r, alpha, rslora and the targets. */
+  init_adapter: filePath.optional(),
+});
+
+export const modelSchema = z.strictObject({
+  /** Storage of the base weights that a Hugging Face folder is imported with; auto: as they are there. */
+  dtype: z.enum(['auto', 'f32', 'bf16', 'f16', 'int8', 'int4']).optional(),
 });
 
 export const dataSchema = z.strictObject({
@@ -85,6 +107,9 @@ export const configSchema = z.strictObject({
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
   /** 0: as many as the phone lets the process use. Never changes the result. */
   threads: z.int().min(0).max(64).optional(),
+  /** Arithmetic of the products of linear layers and the head; bf16 rounds their operands. Changes the result. */
+  compute: z.enum(['f32', 'bf16']).optional(),
+  model: modelSchema.optional(),
   train: trainSchema.optional(),
   lora: loraSchema.optional(),
   data: dataSchema.optional(),
@@ -96,18 +121,27 @@ export type PartialConfig = z.infer<typeof configSchema>;
 
 type Filled<T> = { [K in keyof T]-?: NonNullable<T[K]> };
 
+type Said<T> = { [K in keyof T]?: T[K] | undefined };
+
+/** The adapters of a training; `targets` absent: the family's own choice. */
+type LoraSettings = Filled<Omit<z.infer<typeof loraSchema>, 'targets' | 'init_adapter'>> & {
+  targets?: string[] | string;
+};
+
 /** A configuration with nothing left open; `mft train --dry-run` prints it, the run's record keeps it. */
 export interface ResolvedConfig {
   method: 'lora' | 'full';
   seed: number;
   threads: number;
+  compute: 'f32' | 'bf16';
+  model: Filled<z.infer<typeof modelSchema>>;
   /** Exactly one of steps and epochs. */
   train: Filled<Omit<z.infer<typeof trainSchema>, 'steps' | 'epochs' | 'warmup_ratio'>> & {
     steps?: number;
     epochs?: number;
   };
-  /** `targets` absent: the family's own choice. */
-  lora: Filled<Omit<z.infer<typeof loraSchema>, 'targets'>> & { targets?: string[] };
+  /** With init_adapter only what was said: the adapter says the rest. */
+  lora: (LoraSettings & { init_adapter?: undefined }) | (Said<LoraSettings> & { init_adapter: string });
   data: Filled<Omit<z.infer<typeof dataSchema>, 'validation'>> & { validation?: string };
   sample: Filled<z.infer<typeof sampleSchema>>;
 }

@@ -5,7 +5,7 @@ import { ExitCode, MftError } from '../base/errors.ts';
 import type { Operation } from '../base/progress.ts';
 import { familyOf } from './families/index.ts';
 import type { Family, HfTensor } from './families/types.ts';
-import { type JsonObject, parseJsonObject, readBounded } from './json.ts';
+import { readBounded, readJsonObject } from './json.ts';
 import { canonicalSegments, countParameters } from './pack/layout.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
@@ -22,25 +22,25 @@ export interface ImportOptions extends Operation {
   tokenizer?: string | undefined;
 }
 
+/** config.json of a Hugging Face folder, understood. @throws MftError naming the field. */
+export async function readModelConfig(dir: string): Promise<ModelConfig> {
+  const path = join(dir, 'config.json');
+  const raw = await readJsonObject(path, MAX_CONFIG_BYTES);
+  const config = familyOf(raw.model_type, path).readConfig(raw, path);
+  const fault = configFault(config);
+  if (fault !== undefined)
+    throw new MftError(`${path}: ${fault}`, { code: 'model.bad-config-field', exit: ExitCode.usage });
+  return config;
+}
+
 /** Imports `dir` into the new folder `target`. @throws MftError naming file, field or tensor. */
 export async function importFolder(
   dir: string,
   target: string,
   options: ImportOptions = {},
 ): Promise<PackManifest> {
-  const configPath = join(dir, 'config.json');
-  const configBytes = await readBounded(configPath, MAX_CONFIG_BYTES);
-  const raw: JsonObject = parseJsonObject(configBytes.toString('utf8'), configPath);
-  const family = familyOf(raw.model_type, configPath);
-  const config = family.readConfig(raw, configPath);
-  const fault =
-    configFault(config) ??
-    (config.headDim * config.numHeads === config.hiddenSize
-      ? undefined
-      : `hidden size ${config.hiddenSize} is not a multiple of ${config.numHeads} heads`);
-  if (fault !== undefined)
-    throw new MftError(`${configPath}: ${fault}`, { code: 'model.bad-config-field', exit: ExitCode.usage });
-
+  const config = await readModelConfig(dir);
+  const family = familyOf(config.family, dir);
   const tokenizer =
     options.tokenizer === 'none' ? undefined : await readTokenizer(options.tokenizer ?? dir, config);
   const sideFiles = await readSideFiles(

@@ -2,7 +2,7 @@
 export type { CreateOptions } from './create.ts';
 export { type ExportOptions, exportResult, openAdapter } from './export/index.ts';
 export { openResult } from './export/result.ts';
-export { familyNames } from './families/index.ts';
+export { familyNames, sizeNames } from './families/index.ts';
 export type { ImportOptions } from './import.ts';
 export {
   checkModelName,
@@ -10,11 +10,19 @@ export {
   importModel,
   type LibraryPlace,
   listModels,
+  modelConfigOf,
   modelsFolder,
   openModel,
   removeModel,
 } from './library.ts';
-export { ALL_LINEAR, adapterTensorNames, resolveLoraTargets } from './lora.ts';
+export {
+  ALL_LINEAR,
+  adaptedModules,
+  adapterTensorNames,
+  countAdapterElements,
+  resolveLoraTargets,
+} from './lora.ts';
+export { summarizeAdapters } from './lora-summary.ts';
 export { countParameters } from './pack/layout.ts';
 export { openPack, verifyFiles } from './pack/read.ts';
 export { hashFile } from './pack/segment-file.ts';

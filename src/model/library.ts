@@ -7,13 +7,13 @@ import { nearest } from '../base/nearest.ts';
 import { dataHome } from '../base/paths.ts';
 import type { Operation } from '../base/progress.ts';
 import { type CreateOptions, createRandom } from './create.ts';
-import { type ImportOptions, importFolder, isModelFolder } from './import.ts';
+import { type ImportOptions, importFolder, isModelFolder, readModelConfig } from './import.ts';
 import { openPack } from './pack/read.ts';
 import { hashFile } from './pack/segment-file.ts';
 import { MANIFEST_FILE } from './pack/write.ts';
 import { exists } from './staging.ts';
 import { SIDE_FILES } from './tokenizer-files.ts';
-import type { ModelPack, ModelSummary } from './types.ts';
+import type { ModelConfig, ModelPack, ModelSummary } from './types.ts';
 
 const CACHE_PREFIX = 'cache-';
 
@@ -73,15 +73,30 @@ export async function openModel(
   reference: string,
   options: Operation & LibraryPlace = {},
 ): Promise<ModelPack> {
+  const { dir, name, isPack } = await locate(reference, options);
+  return isPack ? await openPack(dir, name) : await openFolder(dir, options);
+}
+
+/** The configuration alone, of whatever openModel would open: a Hugging Face folder is not imported for it. */
+export async function modelConfigOf(reference: string, place: LibraryPlace = {}): Promise<ModelConfig> {
+  const { dir, name, isPack } = await locate(reference, place);
+  return isPack ? (await openPack(dir, name)).config : await readModelConfig(dir);
+}
+
+/** Where a model is: a pack (by its name in the library, or a folder), or a Hugging Face folder. */
+async function locate(
+  reference: string,
+  place: LibraryPlace,
+): Promise<{ dir: string; name?: string; isPack: boolean }> {
   const isPath = /[\\/]/.test(reference) || reference === '.' || reference === '..';
   if (!isPath) {
-    const dir = join(modelsFolder(options), reference);
-    if (isModelName(reference) && (await exists(dir))) return openPack(dir, reference);
+    const dir = join(modelsFolder(place), reference);
+    if (isModelName(reference) && (await exists(dir))) return { dir, name: reference, isPack: true };
   }
   const dir = resolve(reference);
-  if (await exists(join(dir, MANIFEST_FILE))) return openPack(dir);
-  if (await isModelFolder(dir)) return openFolder(dir, options);
-  throw await unknownModel(reference, isPath && (await exists(dir)), options);
+  if (await exists(join(dir, MANIFEST_FILE))) return { dir, isPack: true };
+  if (await isModelFolder(dir)) return { dir, isPack: false };
+  throw await unknownModel(reference, isPath && (await exists(dir)), place);
 }
 
 function isModelName(name: string): boolean {

@@ -5,16 +5,10 @@ import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets, targetOf }
 import { canonicalSegments, tensorShape } from './pack/layout.ts';
 import type { LoraTarget } from './types.ts';
 
-const config = gpt2.configOf({
-  vocab: 50,
-  hidden: 12,
-  layers: 2,
-  heads: 3,
-  positions: 8,
-  inner: 0,
-  bosToken: 0,
-  eosToken: 0,
-});
+const config = gpt2.readConfig(
+  { vocab_size: 50, n_embd: 12, n_layer: 2, n_head: 3, n_positions: 8, bos_token_id: 0, eos_token_id: 0 },
+  'test',
+);
 const resolve = (modules?: string[], r = 4, alpha = 16) => resolveLoraTargets(config, { modules, r, alpha });
 const paths = (modules?: string[]) =>
   resolve(modules).map(({ module }) => module.replace('transformer.h.', ''));

@@ -4,54 +4,83 @@ import { nearest } from '../base/nearest.ts';
 import { mft } from '../protocol/index.ts';
 import { familyOf } from './families/index.ts';
 import type { LinearModule } from './families/types.ts';
+import { overridesOf } from './lora-overrides.ts';
+import { isNamed, matchWhole } from './module-names.ts';
 import { type SegmentShape, tensorShape } from './pack/layout.ts';
-import type { LoraRequest, LoraTarget, ModelConfig } from './types.ts';
+import { elementsOf } from './tensors/stream.ts';
+import type { LoraOverride, LoraRequest, LoraTarget, ModelConfig } from './types.ts';
 
 /** Every linear module but the output head, as in peft. */
 export const ALL_LINEAR = 'all-linear';
 const MAX_RANK = 4096;
 
-/** peft's rule: the whole path, or its end behind a dot. */
-function isNamed(path: string, name: string): boolean {
-  return path === name || path.endsWith(`.${name}`);
+/**
+ * The adapters of a run, in walking order.
+ * @throws MftError model.bad-rank, and what adaptedModules throws.
+ */
+export function resolveLoraTargets(config: ModelConfig, request: LoraRequest): LoraTarget[] {
+  return adaptedModules(config, request).map(({ module, r = request.r, alpha = request.alpha }) => {
+    checkRank(r, alpha);
+    return targetOf(module, r, alpha, request.rslora);
+  });
 }
 
 /**
- * The adapters of a run, in walking order.
- * @throws MftError model.unknown-module naming the module and the nearest known one; model.bad-rank.
+ * The chosen modules in walking order, each with the rank and alpha that overrides give it.
+ * @throws MftError model.unknown-module naming the module and the nearest known one; model.bad-pattern, config.value.
  */
-export function resolveLoraTargets(config: ModelConfig, request: LoraRequest): LoraTarget[] {
-  const { r, alpha } = request;
-  if (!Number.isSafeInteger(r) || r < 1 || r > MAX_RANK || !Number.isFinite(alpha) || alpha <= 0)
-    throw new MftError(
-      `LoRA with r = ${r} and alpha = ${alpha}: r must be 1 to ${MAX_RANK}, alpha positive`,
-      {
-        code: 'model.bad-rank',
-        exit: ExitCode.usage,
-      },
-    );
+export function adaptedModules(
+  config: ModelConfig,
+  request: Pick<LoraRequest, 'modules' | 'overrides'>,
+): (LoraOverride & { module: LinearModule })[] {
   const family = familyOf(config.family, 'the model');
-  const modules = family.modules(config);
-  const names = request.modules ?? family.defaultLoraModules;
-  if (names.length === 0) throw unknownModule('', modules);
-  for (const name of names)
-    if (name !== ALL_LINEAR && !modules.some((module) => isNamed(module.path, name)))
-      throw unknownModule(name, modules);
-  return modules
-    .filter((module) => names.some((name) => name === ALL_LINEAR || isNamed(module.path, name)))
-    .map((module) => targetOf(module, r, alpha));
+  const all = family.modules(config);
+  const chosen = chosenModules(all, request.modules ?? family.defaultLoraModules);
+  const paths = (modules: readonly LinearModule[]) => modules.map(({ path }) => path);
+  const overrides = overridesOf(request.overrides ?? {}, paths(chosen), paths(all));
+  return chosen.map((module, i) => ({ module, ...overrides[i] }));
+}
+
+/** The modules that a list of names or a regular expression means. */
+function chosenModules(all: readonly LinearModule[], wanted: readonly string[] | string): LinearModule[] {
+  if (typeof wanted === 'string') {
+    const matches = matchWhole(
+      wanted,
+      all.map(({ path }) => path),
+    );
+    if (!matches.includes(true)) throw unknownModule(wanted, all);
+    return all.filter((_, i) => matches[i]);
+  }
+  if (wanted.length === 0) throw unknownModule('', all);
+  for (const name of wanted)
+    if (name !== ALL_LINEAR && !all.some(({ path }) => isNamed(path, name))) throw unknownModule(name, all);
+  return all.filter(({ path }) => wanted.some((name) => name === ALL_LINEAR || isNamed(path, name)));
+}
+
+function checkRank(r: number, alpha: number): void {
+  if (Number.isSafeInteger(r) && r >= 1 && r <= MAX_RANK && Number.isFinite(alpha) && alpha > 0) return;
+  throw new MftError(`LoRA with r = ${r} and alpha = ${alpha}: r must be 1 to ${MAX_RANK}, alpha positive`, {
+    code: 'model.bad-rank',
+    exit: ExitCode.usage,
+  });
 }
 
 /** The adapter of one module. */
-export function targetOf(module: LinearModule, r: number, alpha: number): LoraTarget {
+export function targetOf(module: LinearModule, r: number, alpha: number, rslora = false): LoraTarget {
   return mft.v1.LoraTarget.create({
     tensor: module.tensor,
     rowBegin: module.rowBegin,
     rowEnd: module.rowEnd,
     r,
-    alpha,
+    alpha: Math.fround(alpha),
     module: module.path,
+    rslora,
   }) as LoraTarget;
+}
+
+/** What the product B A x is multiplied with. */
+export function scaleOf({ r, alpha, rslora }: Pick<LoraTarget, 'r' | 'alpha' | 'rslora'>): number {
+  return alpha / (rslora ? Math.sqrt(r) : r);
 }
 
 /** The module that a target adapts. @throws MftError model.bad-adapter when there is none of exactly these rows. */
@@ -97,6 +126,12 @@ export function adapterTensorNames(target: LoraTarget, config: ModelConfig): { a
   const isWhole = rowBegin === 0 && rowEnd === tensorShape(tensor, config)?.[0];
   const base = isWhole ? tensor : `${tensor}[${rowBegin}:${rowEnd}]`;
   return { a: `${base}.lora_A`, b: `${base}.lora_B` };
+}
+
+/** Values of all adapters together. */
+export function countAdapterElements(targets: readonly LoraTarget[], config: ModelConfig): number {
+  const { tensors } = adapterSegmentShape(targets, config);
+  return tensors.reduce((sum, { shape }) => sum + elementsOf(shape), 0);
 }
 
 /** The segment of all adapters: A [r, in] before B [rows, r], in the order of the targets. */

@@ -62,11 +62,22 @@ export interface ModelSummary {
   problem?: string;
 }
 
-/** Which modules get an adapter. `modules` are Hugging Face names as peft takes them; undefined: the family's default. */
+/** What one module, or several, have in place of the common rank and alpha. */
+export interface LoraOverride {
+  r?: number | undefined;
+  alpha?: number | undefined;
+}
+
+/** Which modules get an adapter, and which. */
 export interface LoraRequest {
-  modules?: readonly string[] | undefined;
+  /** Hugging Face names as peft takes them, in a list; or one regular expression of whole paths. undefined: the family's default. */
+  modules?: readonly string[] | string | undefined;
   r: number;
   alpha: number;
+  /** Scale alpha / sqrt(r) in place of alpha / r. */
+  rslora?: boolean | undefined;
+  /** By names or expressions as the keys of peft's rank_pattern and alpha_pattern: of several that mean a module the first counts. */
+  overrides?: Readonly<Record<string, LoraOverride>> | undefined;
 }
 
 /** An adapter to start from or to apply: for LoraConfig (targets, init_sha256, init_segment) and the device store. */
@@ -75,6 +86,8 @@ export interface AdapterInit {
   /** Tensors NAME.lora_A [r, in] and NAME.lora_B [rows, r] of each target; for NAME see adapterTensorNames. */
   segment: Segment;
   file: PackFile;
+  /** lora_dropout of the run that trained it, where that is known. */
+  dropout?: number | undefined;
 }
 
 /** A pulled result (or checkpoint): `manifest.pb` and the segment files beside it, validated. */

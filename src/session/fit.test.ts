@@ -45,8 +45,8 @@ const request = (method: 'lora' | 'full', more: Partial<DeviceProfile> = {}) => 
 test('counts what is trained: rank x (inputs + outputs) of each target, or everything', () => {
   // Default targets: qkv 64 -> 192 and the attention's projection 64 -> 64, in two blocks.
   const perBlock = 8 * (64 + 192) + 8 * (64 + 64);
-  expect(trainableElements(request('lora'))).toBe(2 * perBlock);
-  expect(trainableElements(request('full'))).toBe(pack.parameters);
+  expect(trainableElements({ ...request('lora'), method: 'lora' })).toBe(2 * perBlock);
+  expect(trainableElements({ ...request('full'), method: 'full' })).toBe(pack.parameters);
 });
 
 test('what fits passes; what can not possibly fit is refused with figures, before anything is pushed', () => {

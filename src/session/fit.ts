@@ -2,11 +2,11 @@ import { ExitCode, MftError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import type { DeviceProfile } from '../device/index.ts';
-import type { LoraTarget, ModelPack } from '../model/index.ts';
+import { countAdapterElements, type LoraTarget, type ModelPack } from '../model/index.ts';
 
 export interface FitRequest {
   config: ResolvedConfig;
-  pack: ModelPack;
+  pack: Pick<ModelPack, 'config' | 'parameters'>;
   targets: readonly LoraTarget[];
   profile: DeviceProfile;
 }
@@ -14,15 +14,12 @@ export interface FitRequest {
 const F32 = 4;
 
 /** f32 elements that are trained. */
-export function trainableElements({ config, pack, targets }: Omit<FitRequest, 'profile'>): number {
-  if (config.method === 'full') return pack.parameters;
-  const inputs = new Map(
-    pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ name, shape }) => [name, shape[1] ?? 0])),
-  );
-  return targets.reduce(
-    (sum, { tensor, rowBegin, rowEnd, r }) => sum + r * ((inputs.get(tensor) ?? 0) + rowEnd - rowBegin),
-    0,
-  );
+export function trainableElements({
+  method,
+  pack,
+  targets,
+}: Pick<FitRequest, 'pack' | 'targets'> & { method: ResolvedConfig['method'] }): number {
+  return method === 'full' ? pack.parameters : countAdapterElements(targets, pack.config);
 }
 
 /**
@@ -31,7 +28,7 @@ export function trainableElements({ config, pack, targets }: Omit<FitRequest, 'p
  */
 export function leastMemory(request: Omit<FitRequest, 'profile'>): number {
   const { config, pack } = request;
-  const trainable = trainableElements(request);
+  const trainable = trainableElements({ ...request, method: config.method });
   const tokens = config.train.batch_size * config.data.sequence_length;
   const activations = tokens * pack.config.hiddenSize * pack.config.numLayers;
   return (4 * trainable + activations) * F32;
@@ -39,8 +36,9 @@ export function leastMemory(request: Omit<FitRequest, 'profile'>): number {
 
 /** Bytes on the phone beyond the pushed files: the kept checkpoints, the one being written, and the result. */
 export function checkpointSpace(request: Omit<FitRequest, 'profile'>): number {
-  const trainable = trainableElements(request) * F32;
-  return (request.config.train.keep_checkpoints + 1) * 3 * trainable + trainable;
+  const { config } = request;
+  const trainable = trainableElements({ ...request, method: config.method }) * F32;
+  return (config.train.keep_checkpoints + 1) * 3 * trainable + trainable;
 }
 
 /** @throws MftError device.too-little-memory, device.disk-full (4) when it can't possibly go well. */

@@ -1,6 +1,6 @@
 /** From a request to a run that is planned completely: model, data, configuration and phone fit together. */
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type AdbDevice, formatServer } from '../adb/index.ts';
 import { ExitCode, MftError } from '../base/errors.ts';
 import type { Operation } from '../base/progress.ts';
@@ -8,12 +8,14 @@ import { version } from '../base/version.ts';
 import { printConfig, type ResolvedConfig } from '../config/index.ts';
 import { inspectTextFile } from '../data/index.ts';
 import { type DeviceProfile, deviceProfile, hashFile, runtimeBinary } from '../device/index.ts';
-import { type AdapterInit, type ModelPack, openModel, resolveLoraTargets } from '../model/index.ts';
+import { type AdapterInit, type ModelPack, openAdapter, openModel } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
 import { checkFits } from './fit.ts';
+import { planLora } from './lora.ts';
 import {
+  type Compute,
   type DataSource,
   DEVICE_PREFIX,
   evaluateSpec,
@@ -29,24 +31,31 @@ export interface PlanRequest {
   model: string;
   /** First part of the run's id; default: the model's name. */
   name?: string | undefined;
-  threads?: number | undefined;
+  /** Storage of a Hugging Face folder's weights. */
+  dtype?: ResolvedConfig['model']['dtype'] | undefined;
 }
 
-export interface TrainRequest extends PlanRequest {
+/** What a run that trains nothing takes beside the model. */
+interface UseRequest extends PlanRequest {
+  /** A PEFT folder or a pulled result. */
+  adapter?: string | undefined;
+  threads?: number | undefined;
+  compute?: Compute | undefined;
+}
+
+export interface TrainRequest extends Omit<PlanRequest, 'dtype'> {
   config: ResolvedConfig;
   data: string;
 }
 
-export interface GenerateRequest extends PlanRequest {
+export interface GenerateRequest extends UseRequest {
   sampling: SamplingOptions;
-  adapter?: AdapterInit | undefined;
 }
 
-export interface EvaluateRequest extends PlanRequest {
+export interface EvaluateRequest extends UseRequest {
   data: string;
   sequenceLength: number;
   batchSize: number;
-  adapter?: AdapterInit | undefined;
 }
 
 /**
@@ -56,7 +65,7 @@ export interface EvaluateRequest extends PlanRequest {
  */
 export async function planTraining(request: TrainRequest, operation: Operation = {}): Promise<RunRecord> {
   const { config } = request;
-  const { pack, profile, files } = await prepare(request, operation);
+  const { pack, profile, files } = await prepare({ ...request, dtype: config.model.dtype }, operation);
   if (config.data.sequence_length > pack.config.maxPositions)
     throw new MftError(
       `data.sequence_length is ${config.data.sequence_length}, but ${pack.name} has ${pack.config.maxPositions} positions`,
@@ -66,21 +75,27 @@ export async function planTraining(request: TrainRequest, operation: Operation =
         suggestions: [`--set data.sequence_length=${pack.config.maxPositions}`],
       },
     );
-  const { r, alpha, targets: modules } = config.lora;
-  const targets = config.method === 'full' ? [] : resolveLoraTargets(pack.config, { r, alpha, modules });
+  if (config.method === 'full') checkTrainable(pack);
+  const init = await adapterOf(request, config.lora.init_adapter, pack);
+  const lora = planLora(pack.config, config, init);
   const train = await dataSource(request.data, request.device, operation);
   const validation =
     config.data.validation === undefined
       ? undefined
       : await dataSource(config.data.validation, request.device, operation);
-  checkFits({ config, pack, targets, profile });
+  checkFits({ config, pack, targets: lora.targets, profile });
   return record(
     request,
     'train',
     { pack, profile, method: config.method, config, data: request.data },
     (id) => ({
-      spec: mft.v1.RunSpec.encode(trainSpec(id, config, pack, targets, { train, validation })).finish(),
-      files: [...files, ...dataFiles('data', train), ...dataFiles('validation', validation)],
+      spec: mft.v1.RunSpec.encode(trainSpec(id, config, pack, lora, { train, validation })).finish(),
+      files: [
+        ...files,
+        ...adapterFiles(init),
+        ...dataFiles('data', train),
+        ...dataFiles('validation', validation),
+      ],
     }),
   );
 }
@@ -90,11 +105,10 @@ export async function planGeneration(
   operation: Operation = {},
 ): Promise<RunRecord> {
   const { pack, profile, files } = await prepare(request, operation);
-  const { adapter, sampling } = request;
+  const { sampling, threads = 0, compute = 'f32' } = request;
+  const adapter = await adapterOf(request, request.adapter, pack);
   return record(request, 'generate', { pack, profile, method: '', config: undefined, data: '' }, (id) => ({
-    spec: mft.v1.RunSpec.encode(
-      generateSpec(id, pack, sampling, { adapter, threads: request.threads ?? 0 }),
-    ).finish(),
+    spec: mft.v1.RunSpec.encode(generateSpec(id, pack, sampling, { adapter, threads, compute })).finish(),
     files: [...files, ...adapterFiles(adapter)],
   }));
 }
@@ -104,17 +118,17 @@ export async function planEvaluation(
   operation: Operation = {},
 ): Promise<RunRecord> {
   const { pack, profile, files } = await prepare(request, operation);
-  const { adapter, batchSize } = request;
+  const { batchSize, threads = 0, compute = 'f32' } = request;
+  const adapter = await adapterOf(request, request.adapter, pack);
   const data = await dataSource(request.data, request.device, operation);
   const sequenceLength = Math.min(request.sequenceLength, pack.config.maxPositions);
-  const threads = request.threads ?? 0;
   return record(
     request,
     'evaluate',
     { pack, profile, method: '', config: undefined, data: request.data },
     (id) => ({
       spec: mft.v1.RunSpec.encode(
-        evaluateSpec(id, pack, { data, sequenceLength, batchSize, threads, adapter }),
+        evaluateSpec(id, pack, { data, sequenceLength, batchSize, threads, compute, adapter }),
       ).finish(),
       files: [...files, ...adapterFiles(adapter), ...dataFiles('data', data)],
     }),
@@ -140,6 +154,34 @@ async function prepare(request: PlanRequest, operation: Operation) {
   };
   const files: DeployFile[] = [runtime, ...pack.files.map((file) => ({ ...file, path: resolve(file.path) }))];
   return { pack, profile, files };
+}
+
+async function adapterOf(
+  { store }: PlanRequest,
+  folder: string | undefined,
+  pack: ModelPack,
+): Promise<AdapterInit | undefined> {
+  if (folder === undefined) return undefined;
+  return await openAdapter(folder, pack.config, join(store.home, 'adapters'));
+}
+
+/** Weights in blocks of small integers can't be trained: a step is smaller than what they can say. */
+function checkTrainable(pack: ModelPack): void {
+  const { DTYPE_I8_BLOCK32, DTYPE_I4_BLOCK32 } = mft.v1.DType;
+  const types = new Set(pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ dtype }) => dtype)));
+  const found = types.has(DTYPE_I4_BLOCK32) ? 'int4' : types.has(DTYPE_I8_BLOCK32) ? 'int8' : undefined;
+  if (found === undefined) return;
+  throw new MftError(
+    `${pack.name} is stored as ${found}; full fine-tuning needs weights in f32, bf16 or f16`,
+    {
+      code: 'model.not-trainable',
+      exit: ExitCode.usage,
+      suggestions: [
+        '--method lora trains an adapter on it.',
+        'Give the Hugging Face folder that it was imported from, or import that again with --dtype auto.',
+      ],
+    },
+  );
 }
 
 interface Planned {

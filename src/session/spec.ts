@@ -1,7 +1,8 @@
 /** From what a person chose to what the phone reads: RunSpec. */
 import type { ResolvedConfig } from '../config/index.ts';
-import type { AdapterInit, LoraTarget, ModelPack } from '../model/index.ts';
+import type { AdapterInit, ModelPack } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
+import type { LoraPlan } from './lora.ts';
 
 /** Where a run reads its text: a file that is pushed, or one that is on the phone already and stays there. */
 export type DataSource =
@@ -22,6 +23,13 @@ export interface SamplingOptions {
 
 const FORMAT = 1;
 
+export type Compute = ResolvedConfig['compute'];
+
+const COMPUTE: Record<Compute, mft.v1.ComputeType> = {
+  f32: mft.v1.ComputeType.COMPUTE_F32,
+  bf16: mft.v1.ComputeType.COMPUTE_BF16,
+};
+
 const SCHEDULES = {
   constant: mft.v1.ScheduleKind.SCHEDULE_CONSTANT,
   linear: mft.v1.ScheduleKind.SCHEDULE_LINEAR,
@@ -32,10 +40,10 @@ export function trainSpec(
   id: string,
   config: ResolvedConfig,
   pack: ModelPack,
-  targets: LoraTarget[],
+  lora: LoraPlan,
   data: { train: DataSource; validation?: DataSource | undefined },
 ): mft.v1.RunSpec {
-  const { train, lora } = config;
+  const { train } = config;
   const full = config.method === 'full';
   return mft.v1.RunSpec.create({
     ...common(id, pack, config),
@@ -48,7 +56,7 @@ export function trainSpec(
     },
     train: {
       full,
-      ...(full ? {} : { lora: { targets, dropout: lora.dropout } }),
+      ...(full ? {} : { lora: loraConfig(lora) }),
       optimizer: {
         learningRate: train.learning_rate,
         beta1: train.beta1,
@@ -78,10 +86,10 @@ export function generateSpec(
   id: string,
   pack: ModelPack,
   sampling: SamplingOptions,
-  options: { adapter?: AdapterInit | undefined; threads: number },
+  options: { adapter?: AdapterInit | undefined; threads: number; compute: Compute },
 ): mft.v1.RunSpec {
   return mft.v1.RunSpec.create({
-    ...common(id, pack, { seed: sampling.seed, threads: options.threads }),
+    ...common(id, pack, { ...options, seed: sampling.seed }),
     ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
     generate: generateTask(sampling),
   });
@@ -95,11 +103,12 @@ export function evaluateSpec(
     sequenceLength: number;
     batchSize: number;
     threads: number;
+    compute: Compute;
     adapter?: AdapterInit | undefined;
   },
 ): mft.v1.RunSpec {
   return mft.v1.RunSpec.create({
-    ...common(id, pack, { seed: 0, threads: options.threads }),
+    ...common(id, pack, { ...options, seed: 0 }),
     ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
     data: {
       validation: dataFile(options.data),
@@ -110,8 +119,12 @@ export function evaluateSpec(
   });
 }
 
-function common(id: string, pack: ModelPack, config: { seed: number; threads: number }) {
-  return { format: FORMAT, runId: id, model: pack.manifest, seed: config.seed, threads: config.threads };
+function common(
+  id: string,
+  pack: ModelPack,
+  { seed, threads, compute }: { seed: number; threads: number; compute: Compute },
+) {
+  return { format: FORMAT, runId: id, model: pack.manifest, seed, threads, compute: COMPUTE[compute] };
 }
 
 function dataFile(source: DataSource): mft.v1.IDataFile {
@@ -119,6 +132,10 @@ function dataFile(source: DataSource): mft.v1.IDataFile {
   return source.kind === 'device'
     ? { devicePath: source.path, displayName: name }
     : { storeSha256: Buffer.from(source.sha256, 'hex'), bytes: source.bytes, displayName: name };
+}
+
+function loraConfig({ targets, dropout, init }: LoraPlan): mft.v1.ILoraConfig {
+  return init === undefined ? { targets, dropout } : { ...adapterConfig(init), dropout };
 }
 
 function adapterConfig(adapter: AdapterInit): mft.v1.ILoraConfig {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { type AdbDevice, AdbServer, type ServerOptions, selectDevice } from '../../adb/index.ts';
 import { ExitCode, MftError } from '../../base/errors.ts';
-import { type AdapterInit, openAdapter, openModel } from '../../model/index.ts';
 import type { RunRecord, RunStore } from '../../runs/index.ts';
 import { collectedPaths, DevicePhone } from '../../session/index.ts';
 
@@ -39,44 +39,50 @@ export async function phoneOf(run: RunRecord, flags: PhoneFlags): Promise<Device
   return new DevicePhone(server.device(flags.device ?? run.serial));
 }
 
-/** What `--model` and `--adapter` (a run, or a folder) name together; without an adapter the model must be named. */
-export async function resolveModel(
+/** What `--model` and `--adapter` (a run, or a folder) name together; without a run the model must be named. */
+export function resolveModel(
   store: RunStore,
   flags: { model?: string | undefined; adapter?: string | undefined },
-): Promise<{ model: string; adapter: AdapterInit | undefined }> {
-  if (flags.adapter !== undefined) return await resolveAdapter(store, flags.adapter, flags.model);
-  if (flags.model !== undefined) return { model: flags.model, adapter: undefined };
-  throw new MftError('--model is missing', {
-    code: 'usage.command-line',
-    exit: ExitCode.usage,
-    suggestions: ['mft model ls lists the models.'],
-  });
+): { model: string; adapter?: string } {
+  const adapter = flags.adapter === undefined ? undefined : adapterFolder(store, flags.adapter);
+  const model = flags.model ?? adapter?.model;
+  if (model !== undefined) return { model, ...(adapter ? { adapter: adapter.dir } : {}) };
+  throw adapter ? missingBase() : missingModel();
 }
 
-/** `--adapter RUN|DIR`: a folder if there is one of that name, else a run whose result is here. */
-async function resolveAdapter(
-  store: RunStore,
-  reference: string,
-  model: string | undefined,
-): Promise<{ adapter: AdapterInit; model: string }> {
-  const open = async (dir: string, base: string) => {
-    const pack = await openModel(base, { home: store.home });
-    return { adapter: await openAdapter(dir, pack.config), model: base };
-  };
-  if (existsSync(reference)) {
-    if (model !== undefined) return open(reference, model);
-    throw new MftError('an adapter from a folder needs the model that it was trained on', {
-      code: 'usage.command-line',
+/** A run whose result is here, or a folder: where the adapter is, and which model it belongs to when a run says so. */
+export function adapterFolder(store: RunStore, reference: string): { dir: string; model?: string } {
+  if (existsSync(reference)) return { dir: resolve(reference) };
+  if (/[\\/]/.test(reference))
+    throw new MftError(`there is no folder ${reference}`, {
+      code: 'model.bad-adapter',
       exit: ExitCode.usage,
-      suggestions: ['Name it with --model.'],
+      suggestions: ['Give the folder of a PEFT adapter, or a run: mft runs ls'],
     });
-  }
   const run = store.find(reference);
-  const { result } = collectedPaths(store, run.id);
-  if (existsSync(result)) return open(result, model ?? run.model);
+  const paths = collectedPaths(store, run.id);
+  // The export says a little more than the result: the dropout that it was trained with.
+  const dir = existsSync(join(paths.export, 'adapter_config.json')) ? paths.export : paths.result;
+  if (existsSync(dir)) return { dir, model: run.model };
   throw new MftError(`the result of ${run.id} is not on this computer`, {
     code: 'run.not-collected',
     exit: ExitCode.usage,
     suggestions: [`mft runs pull ${run.id}`, `It is ${run.state}: mft attach ${run.id}`],
+  });
+}
+
+export function missingModel(): MftError {
+  return new MftError('--model is missing', {
+    code: 'usage.command-line',
+    exit: ExitCode.usage,
+    suggestions: ['mft model ls lists the models; mft model import DIR --name NAME adds one.'],
+  });
+}
+
+export function missingBase(): MftError {
+  return new MftError('an adapter from a folder needs the model that it was trained on', {
+    code: 'usage.command-line',
+    exit: ExitCode.usage,
+    suggestions: ['Name it with --model.'],
   });
 }

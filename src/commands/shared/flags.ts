@@ -27,6 +27,19 @@ export const threadsFlag = Flags.integer({
   summary: 'Threads on the phone; 0: as many as it lets. Never changes the result.',
 });
 
+export const computeFlag = Flags.option({
+  helpValue: 'f32|bf16',
+  options: ['f32', 'bf16'] as const,
+  summary: 'Arithmetic of the large products. bf16 rounds their operands: it changes the result.',
+})();
+
+export const dtypeFlag = Flags.option({
+  helpValue: 'auto|f32|bf16|f16|int8|int4',
+  options: ['auto', 'f32', 'bf16', 'f16', 'int8', 'int4'] as const,
+  summary:
+    'How a Hugging Face folder is stored on the phone; auto: as it is. A pack stays as it was imported.',
+})();
+
 export const adapterFlag = Flags.string({
   char: 'a',
   helpValue: 'RUN|DIR',

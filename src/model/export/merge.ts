@@ -1,5 +1,5 @@
 /** Base weights with adapters merged in, read like any other tensors. */
-import { adapterTensorNames } from '../lora.ts';
+import { adapterTensorNames, scaleOf } from '../lora.ts';
 import type { F32 } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
 import type { LoraTarget, ModelConfig, TensorReader } from '../types.ts';
@@ -14,7 +14,7 @@ interface LoadedAdapter {
 }
 
 /**
- * W[rows] + alpha / r * B A, in float64, rounded once to f32. Adapters are small and are loaded whole; weights are read by
+ * W[rows] + scale * B A, in float64, rounded once to f32. Adapters are small and are loaded whole; weights are read by
  * ranges. Closing the result closes `base`.
  */
 export async function mergedTensors(
@@ -27,8 +27,9 @@ export async function mergedTensors(
   for (const target of targets) {
     const names = adapterTensorNames(target, config);
     const load = (name: string) => adapter.read(name, 0, elementsOf(adapter.shapes.get(name) ?? []));
-    const { rowBegin, rowEnd, r, alpha } = target;
-    const loaded = { rowBegin, rowEnd, r, scale: alpha / r, a: await load(names.a), b: await load(names.b) };
+    const { rowBegin, rowEnd, r } = target;
+    const [a, b] = [await load(names.a), await load(names.b)];
+    const loaded = { rowBegin, rowEnd, r, scale: scaleOf(target), a, b };
     adapters.set(target.tensor, [...(adapters.get(target.tensor) ?? []), loaded]);
   }
   return {

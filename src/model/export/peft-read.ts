@@ -1,60 +1,29 @@
-/** A PEFT folder as an adapter to start from or to apply. Whatever would change the result is understood or refused. */
+/** A PEFT folder as an adapter to start from or to apply. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExitCode, MftError } from '../../base/errors.ts';
 import { familyOf } from '../families/index.ts';
 import type { LinearModule } from '../families/types.ts';
-import { isObject, type JsonObject, readJsonObject } from '../json.ts';
+import { readJsonObject } from '../json.ts';
 import { adapterSegmentShape, adapterTensorNames, targetOf } from '../lora.ts';
+import { patternKeys } from '../module-names.ts';
 import { hexOf, segmentFileName, writeSegment } from '../pack/segment-file.ts';
 import { openSafetensors, type SafetensorsReader } from '../safetensors/reader.ts';
 import { elementsOf, readPieces } from '../tensors/stream.ts';
 import type { AdapterInit, LoraTarget, ModelConfig } from '../types.ts';
+import { type PeftConfig, parsePeftConfig, refusePeft } from './peft-config.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 const MAX_CONFIG_BYTES = 4 << 20;
 
-/** Fields of adapter_config.json that do not change what the adapter computes once its tensors are there. */
-const IRRELEVANT = new Set([
-  'auto_mapping',
-  'base_model_name_or_path',
-  'ensure_weight_tying',
-  'exclude_modules',
-  'fan_in_fan_out', // peft corrects it by the kind of the layer, and A and B are stored the same either way
-  'inference_mode',
-  'layers_pattern',
-  'layers_to_transform',
-  'lora_dropout',
-  'megatron_core',
-  'peft_version',
-  'qalora_group_size',
-  'revision',
-  'runtime_config',
-  'target_modules',
-]);
-
-/** Ways to begin that leave the base weights alone (pissa, olora, corda, lora_ga and loftq change them). */
-const HARMLESS_INITS: unknown[] = [true, false, 'gaussian', 'orthogonal', 'eva', undefined];
-
-interface PeftConfig {
-  r: number;
-  alpha: number;
-  rankPattern: JsonObject;
-  alphaPattern: JsonObject;
-  rslora: boolean;
-}
-
-function refuse(place: string, why: string): MftError {
-  return new MftError(`${place}: ${why}`, { code: 'model.bad-adapter', exit: ExitCode.usage });
-}
-
 /** Reads `dir` and writes its values as a segment file into `cacheDir`. @throws MftError model.bad-adapter. */
 export async function readPeft(dir: string, config: ModelConfig, cacheDir: string): Promise<AdapterInit> {
   const place = join(dir, ADAPTER_CONFIG);
-  const peft = readConfig(await readJsonObject(place, MAX_CONFIG_BYTES), place);
+  const peft = parsePeftConfig(await readJsonObject(place, MAX_CONFIG_BYTES), place);
   const reader = await openSafetensors(join(dir, 'adapter_model.safetensors'));
   try {
-    const { targets, names } = matchTensors(reader, peft, config, reader.paths[0] ?? dir);
+    const found = findAdapters(reader, config, reader.paths[0] ?? dir);
+    checkTargeted(found, peft, place);
+    const { targets, names } = describe(found, reader, peft, config, reader.paths[0] ?? dir);
     await mkdir(cacheDir, { recursive: true });
     const segment = await writeSegment(cacheDir, adapterSegmentShape(targets, config), (tensor) => {
       const name = names.get(tensor) ?? '';
@@ -62,113 +31,90 @@ export async function readPeft(dir: string, config: ModelConfig, cacheDir: strin
     });
     const path = join(cacheDir, segmentFileName(segment));
     const file = { name: 'adapter', path, sha256: hexOf(segment.sha256), bytes: segment.bytes };
-    return { targets, segment, file };
+    return { targets, segment, file, dropout: peft.dropout };
   } finally {
     await reader.close();
   }
 }
 
-function readConfig(raw: JsonObject, place: string): PeftConfig {
-  const { peft_type, task_type, bias, r, lora_alpha, rank_pattern, alpha_pattern, use_rslora, ...rest } = raw;
-  const { init_lora_weights, ...others } = rest;
-  if (peft_type !== 'LORA') throw refuse(place, `peft_type ${JSON.stringify(peft_type)} is not "LORA"`);
-  if (task_type !== 'CAUSAL_LM' && task_type !== null && task_type !== undefined)
-    throw refuse(place, `task_type ${JSON.stringify(task_type)} is not "CAUSAL_LM"`);
-  if (bias !== 'none' && bias !== undefined)
-    throw refuse(place, `bias ${JSON.stringify(bias)} is not "none"`);
-  if (!HARMLESS_INITS.includes(init_lora_weights))
-    throw refuse(place, `init_lora_weights ${JSON.stringify(init_lora_weights)} changes the base model`);
-  for (const [name, value] of Object.entries(others)) {
-    const off = value === null || value === false || (isObject(value) && Object.keys(value).length === 0);
-    if (!off && !IRRELEVANT.has(name))
-      throw refuse(place, `mft does not know ${name} = ${JSON.stringify(value).slice(0, 100)}`);
+/** A module of the model, as the adapter spells it, with the names of its tensors in the file. */
+interface Found {
+  module: LinearModule;
+  /** Its path in the adapter: without the family's prefix when a bare base model was trained. */
+  path: string;
+  tensors: { A?: string; B?: string };
+}
+
+/** All linear modules of the model; those without an adapter have no tensors. Nothing else is in the file. */
+function findAdapters(reader: SafetensorsReader, config: ModelConfig, place: string): Found[] {
+  const family = familyOf(config.family, 'the model');
+  const modules = family.modules(config);
+  const names = [...reader.entries.keys()].map((name) => {
+    const [, path = '', half = ''] = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/.exec(name) ?? [];
+    return { name, path, half: half === 'A' ? ('A' as const) : ('B' as const) };
+  });
+  if (names.length === 0) throw refusePeft(place, 'it has no tensors');
+  const paths = new Set(modules.map(({ path }) => path));
+  const isBare = !names.some(({ path }) => paths.has(path));
+  const found = new Map(
+    modules.map((module): [string, Found] => {
+      const path = isBare ? module.path.slice(family.prefix.length) : module.path;
+      return [path, { module, path, tensors: {} }];
+    }),
+  );
+  for (const { name, path, half } of names) {
+    const entry = found.get(path);
+    if (entry === undefined)
+      throw refusePeft(place, `tensor "${name.slice(0, 200)}" belongs to no linear module of the model`);
+    entry.tensors[half] = name;
   }
-  if (!isRank(r)) throw refuse(place, `r = ${JSON.stringify(r)} is no rank`);
-  if (!isAlpha(lora_alpha))
-    throw refuse(place, `lora_alpha = ${JSON.stringify(lora_alpha)} is no positive number`);
-  return {
-    r,
-    alpha: lora_alpha,
-    rankPattern: pattern(rank_pattern, 'rank_pattern', isRank, place),
-    alphaPattern: pattern(alpha_pattern, 'alpha_pattern', isAlpha, place),
-    rslora: use_rslora === true,
-  };
+  return [...found.values()];
 }
 
-function isRank(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= 65536;
+/** Tensors that peft would not use, or an adapter without its tensors: the file is not what was trained. */
+function checkTargeted(found: readonly Found[], peft: PeftConfig, place: string): void {
+  const targeted = peft.isTargeted?.(found.map(({ path }) => path));
+  found.forEach(({ path, tensors }, i) => {
+    const isThere = tensors.A !== undefined || tensors.B !== undefined;
+    if (targeted === undefined || isThere === targeted[i]) return;
+    throw refusePeft(
+      place,
+      isThere
+        ? `${path} has an adapter, but target_modules does not mean it`
+        : `target_modules means ${path}, which has no tensors in adapter_model.safetensors`,
+    );
+  });
 }
 
-function isAlpha(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0;
-}
-
-/** Keys are module names; peft would take regular expressions too, mft takes none from a file. */
-function pattern(
-  value: unknown,
-  name: string,
-  isSound: (value: unknown) => boolean,
-  place: string,
-): JsonObject {
-  if (value === undefined || value === null) return {};
-  if (!isObject(value)) throw refuse(place, `${name} is not a map`);
-  for (const [key, entry] of Object.entries(value))
-    if (!/^[\w.]+$/.test(key) || !isSound(entry))
-      throw refuse(place, `${name} has a bad entry "${key.slice(0, 100)}"`);
-  return value;
-}
-
-/** The value for a module: the first key that is its path or its end. */
-function lookUp(map: JsonObject, path: string, fallback: number): number {
-  for (const [key, value] of Object.entries(map))
-    if ((path === key || path.endsWith(`.${key}`)) && typeof value === 'number') return value;
-  return fallback;
-}
-
-/** Every tensor is A or B of a module of the model, in its shape, and each A has its B. */
-function matchTensors(
+function describe(
+  found: readonly Found[],
   reader: SafetensorsReader,
   peft: PeftConfig,
   config: ModelConfig,
   place: string,
 ): { targets: LoraTarget[]; names: Map<string, string> } {
-  const family = familyOf(config.family, 'the model');
-  const modules = new Map(family.modules(config).map((module) => [module.path, module]));
-  const found = new Set<LinearModule>();
-  const tensors = new Map<string, string>(); // "<path> A" -> name in the file
-  for (const name of reader.entries.keys()) {
-    const parts = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/.exec(name);
-    const path = parts?.[1] ?? '';
-    const module = modules.get(path) ?? modules.get(`${family.prefix}${path}`);
-    if (module === undefined)
-      throw refuse(place, `tensor "${name.slice(0, 200)}" belongs to no linear module of the model`);
-    const key = `${module.path} ${parts?.[2]}`;
-    if (tensors.has(key)) throw refuse(place, `tensor "${name.slice(0, 200)}" is there under two names`);
-    found.add(module);
-    tensors.set(key, name);
-  }
-  if (found.size === 0) throw refuse(place, 'it has no tensors');
+  const adapted = found.filter(({ tensors }) => tensors.A !== undefined || tensors.B !== undefined);
+  const paths = adapted.map(({ path }) => path);
+  const lookUp = (map: Record<string, number>, common: number) =>
+    patternKeys(Object.keys(map), paths).map((key) => (key === undefined ? common : (map[key] ?? common)));
+  const [ranks, alphas] = [lookUp(peft.ranks, peft.r), lookUp(peft.alphas, peft.alpha)];
   const names = new Map<string, string>();
-  const targets: LoraTarget[] = [];
-  for (const module of modules.values()) {
-    if (!found.has(module)) continue;
-    const r = lookUp(peft.rankPattern, module.path, peft.r);
-    const alpha = lookUp(peft.alphaPattern, module.path, peft.alpha);
-    // Rank-stabilized: scale alpha / sqrt(r) instead of alpha / r.
-    const target = targetOf(module, r, Math.fround(peft.rslora ? alpha * Math.sqrt(r) : alpha));
+  const targets = adapted.map(({ module, path, tensors }, i) => {
+    const r = ranks[i] ?? peft.r;
+    const target = targetOf(module, r, alphas[i] ?? peft.alpha, peft.rslora);
     const own = adapterTensorNames(target, config);
     const shapes = { A: [r, module.inFeatures], B: [module.rowEnd - module.rowBegin, r] };
     for (const half of ['A', 'B'] as const) {
-      const name = tensors.get(`${module.path} ${half}`);
-      const shape = reader.shapes.get(name ?? '')?.join(', ') ?? 'missing';
-      if (name === undefined || shape !== shapes[half].join(', '))
-        throw refuse(
+      const name = tensors[half] ?? '';
+      const shape = reader.shapes.get(name)?.join(', ') ?? 'missing';
+      if (shape !== shapes[half].join(', '))
+        throw refusePeft(
           place,
-          `lora_${half} of ${module.path} has shape [${shape}], [${shapes[half].join(', ')}] is expected`,
+          `lora_${half} of ${path} has shape [${shape}], [${shapes[half].join(', ')}] is expected`,
         );
       names.set(half === 'A' ? own.a : own.b, name);
     }
-    targets.push(target);
-  }
+    return target;
+  });
   return { targets, names };
 }

@@ -1,8 +1,11 @@
 /** A PEFT folder out of a LoRA result: adapter_config.json and adapter_model.safetensors, as peft's save_pretrained. */
 import { isAbsolute, join } from 'node:path';
+import { shortestDecimal } from '../../base/decimal.ts';
+import { ExitCode, MftError } from '../../base/errors.ts';
 import { familyOf } from '../families/index.ts';
 import type { JsonObject } from '../json.ts';
 import { adapterTensorNames, moduleOf } from '../lora.ts';
+import { isNamed } from '../module-names.ts';
 import { writeSynced } from '../pack/write.ts';
 import { writeSafetensors } from '../safetensors/writer.ts';
 import { elementsOf, readPieces } from '../tensors/stream.ts';
@@ -11,6 +14,8 @@ import type { LoraTarget, ModelConfig, ModelPack, TensorReader } from '../types.
 export interface PeftOptions {
   /** base_model_name_or_path; without it the folder that the model was imported from. */
   base?: string | undefined;
+  /** lora_dropout of the run that trained it; 0 when absent. */
+  dropout?: number | undefined;
 }
 
 /** Fills the existing folder `dir`. @returns number of tensors */
@@ -37,25 +42,30 @@ export async function writePeft(
     readPieces(adapter, names.get(plan.name) ?? '', 0, elementsOf(plan.shape)),
   );
   const base = options.base ?? (isAbsolute(pack.manifest.source) ? pack.manifest.source : null);
-  const config = adapterConfig(pack.config, targets, base);
+  const config = adapterConfig(pack.config, targets, base, options.dropout ?? 0);
   await writeSynced(join(dir, 'adapter_config.json'), Buffer.from(`${JSON.stringify(config, null, 2)}\n`));
   return plans.length;
 }
 
-function adapterConfig(config: ModelConfig, targets: readonly LoraTarget[], base: string | null): JsonObject {
+function adapterConfig(
+  config: ModelConfig,
+  targets: readonly LoraTarget[],
+  base: string | null,
+  dropout: number,
+): JsonObject {
   const family = familyOf(config.family, 'the model');
   const paths = targets.map((target) => moduleOf(target, config).path);
   const all = family.modules(config).map((module) => module.path);
-  const common = {
-    r: mostCommon(targets.map(({ r }) => r)),
-    alpha: mostCommon(targets.map(({ alpha }) => alpha)),
-  };
-  const pattern = (key: 'r' | 'alpha') =>
-    Object.fromEntries(
-      targets.flatMap((target, i) => (target[key] === common[key] ? [] : [[paths[i] ?? '', target[key]]])),
-    );
+  const [ranks, alphas] = [targets.map(({ r }) => r), targets.map(({ alpha }) => shortestDecimal(alpha))];
+  const rslora = targets[0]?.rslora ?? false;
+  if (targets.some((target) => target.rslora !== rslora))
+    throw new MftError('the adapter is rank-stabilized in some modules only, which PEFT can not express', {
+      code: 'export.mixed-rslora',
+      exit: ExitCode.usage,
+      suggestions: ['Export it merged into the model: --format hf'],
+    });
   return {
-    alpha_pattern: pattern('alpha'),
+    alpha_pattern: pattern(alphas, paths),
     auto_mapping: null,
     base_model_name_or_path: base,
     bias: 'none',
@@ -64,18 +74,33 @@ function adapterConfig(config: ModelConfig, targets: readonly LoraTarget[], base
     init_lora_weights: true,
     layers_pattern: null,
     layers_to_transform: null,
-    lora_alpha: common.alpha,
-    lora_dropout: 0,
+    lora_alpha: mostCommon(alphas),
+    lora_dropout: shortestDecimal(dropout),
     modules_to_save: null,
     peft_type: 'LORA',
-    r: common.r,
-    rank_pattern: pattern('r'),
+    r: mostCommon(ranks),
+    rank_pattern: pattern(ranks, paths),
     revision: null,
     target_modules: targetModules(paths, all),
     task_type: 'CAUSAL_LM',
     use_dora: false,
-    use_rslora: false,
+    use_rslora: rslora,
   };
+}
+
+/** The values that are not the most common one, by the shortest names that mean exactly the modules that have them. */
+function pattern(values: readonly number[], paths: readonly string[]): Record<string, number> {
+  const common = mostCommon(values);
+  return Object.fromEntries(
+    [...new Set(values)]
+      .filter((value) => value !== common)
+      .flatMap((value) =>
+        targetModules(
+          paths.filter((_, i) => values[i] === value),
+          paths,
+        ).map((name) => [name, value]),
+      ),
+  );
 }
 
 function mostCommon(values: readonly number[]): number {
@@ -92,7 +117,7 @@ export function targetModules(paths: readonly string[], all: readonly string[]):
     const parts = path.split('.');
     for (let length = 1; length <= parts.length; length += 1) {
       const name = parts.slice(-length).join('.');
-      const meant = all.filter((other) => other === name || other.endsWith(`.${name}`));
+      const meant = all.filter((other) => isNamed(other, name));
       if (length < parts.length && meant.some((other) => !chosen.has(other))) continue;
       names.add(name);
       break;
