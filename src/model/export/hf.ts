@@ -51,13 +51,10 @@ export async function writeHuggingFace(
   return plans.length;
 }
 
-/** The original config.json, else one made from the pack, with the type that is written now. */
+/** The pack's config.json, the original where there was one, with the type that is written now. */
 async function configFor(pack: ModelPack, type: FloatType): Promise<JsonObject> {
   const path = join(pack.dir, 'config.json');
-  const isThere = (await stat(path).catch(() => undefined))?.isFile() === true;
-  const config = isThere
-    ? parseJsonObject((await readBounded(path, MAX_SIDE_FILE_BYTES)).toString('utf8'), path)
-    : familyOf(pack.config.family, pack.dir).writeConfig(pack.config);
+  const config = parseJsonObject((await readBounded(path, MAX_SIDE_FILE_BYTES)).toString('utf8'), path);
   // transformers 5 calls it dtype, 4 torch_dtype; 5 still reads the old name.
   config[Object.hasOwn(config, 'dtype') ? 'dtype' : 'torch_dtype'] = TORCH_NAMES[type];
   return config;

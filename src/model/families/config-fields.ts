@@ -4,7 +4,7 @@
  */
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { nearest } from '../../base/nearest.ts';
-import type { JsonObject } from '../json.ts';
+import { isObject, type JsonObject } from '../json.ts';
 
 /** Fields of transformers' PretrainedConfig that do not change logits, and task heads that a CausalLM lacks. */
 const IRRELEVANT = new Set([
@@ -38,20 +38,29 @@ const IRRELEVANT = new Set([
   'tokenizer_class',
   'torch_dtype',
   'torchscript',
+  'transformers.js_config',
   'transformers_version',
+  'unsloth_fixed',
+  'unsloth_version',
   'use_bfloat16',
   'use_cache',
 ]);
 
 /** Old generation settings that transformers used to write into config.json. They belong to generation_config.json. */
 const GENERATION = new Set([
+  'assistant_confidence_threshold',
+  'assistant_lookbehind',
   'bad_words_ids',
   'begin_suppress_tokens',
+  'cache_implementation',
   'decoder_start_token_id',
   'diversity_penalty',
   'do_sample',
   'early_stopping',
   'encoder_no_repeat_ngram_size',
+  'encoder_repetition_penalty',
+  'epsilon_cutoff',
+  'eta_cutoff',
   'exponential_decay_length_penalty',
   'forced_bos_token_id',
   'forced_eos_token_id',
@@ -60,6 +69,8 @@ const GENERATION = new Set([
   'max_new_tokens',
   'min_length',
   'no_repeat_ngram_size',
+  'num_assistant_tokens',
+  'num_assistant_tokens_schedule',
   'num_beam_groups',
   'num_beams',
   'num_return_sequences',
@@ -67,6 +78,7 @@ const GENERATION = new Set([
   'remove_invalid_values',
   'repetition_penalty',
   'suppress_tokens',
+  'target_lookbehind',
   'temperature',
   'tf_legacy_loss',
   'top_k',
@@ -94,7 +106,7 @@ export class ConfigFields {
     for (const name of names) {
       this.known.add(name);
       if (!Object.hasOwn(this.raw, name)) continue;
-      if (found !== undefined && found.value !== this.raw[name])
+      if (found !== undefined && JSON.stringify(found.value) !== JSON.stringify(this.raw[name]))
         throw this.bad(name, this.raw[name], `it contradicts ${found.name} = ${JSON.stringify(found.value)}`);
       found ??= { name, value: this.raw[name] };
     }
@@ -122,12 +134,51 @@ export class ConfigFields {
     return id;
   }
 
-  positive(name: string, fallback: number): number {
+  /** A finite number > 0, below `limit`, as an f32; `fallback` when absent or null. @throws when there is neither. */
+  positive(name: string, fallback?: number, limit: number = Number.MAX_VALUE): number {
+    const { value = fallback } = this.take([name]);
+    const number = value === null ? fallback : value;
+    if (number === undefined) throw this.bad(name, undefined, 'it is missing');
+    const most = Number.isFinite(limit) && limit < 1e9 ? ` below ${limit}` : '';
+    if (typeof number !== 'number' || !(number > 0 && number < limit))
+      throw this.bad(name, value, `a positive number${most} is expected`);
+    return Math.fround(number);
+  }
+
+  /** A whole number >= 0; `fallback` when absent or null. */
+  count(name: string, fallback: number): number {
     const { value } = this.take([name]);
-    if (value === undefined) return fallback;
-    if (typeof value !== 'number' || !(value > 0 && value < 1))
-      throw this.bad(name, value, 'a number in (0, 1) is expected');
-    return value;
+    if (value === 0) return 0;
+    return this.size([name], fallback);
+  }
+
+  /** Whether the field is there, null or not. */
+  hasKey(name: string): boolean {
+    return Object.hasOwn(this.raw, name);
+  }
+
+  /** Whether the field is there with a value. */
+  has(name: string): boolean {
+    return this.hasKey(name) && this.raw[name] !== null;
+  }
+
+  /** The names in a list, each one of `supported`; undefined when absent or null. */
+  names(name: string, supported: readonly string[]): string[] | undefined {
+    const { value } = this.take([name]);
+    if (value === undefined || value === null) return undefined;
+    if (!Array.isArray(value)) throw this.bad(name, value, 'a list is expected');
+    const strange = value.find((item) => !supported.includes(item));
+    if (strange !== undefined) throw this.unsupported(name, strange, supported);
+    return value.map(String);
+  }
+
+  /** The fields of an object under any of the names, to be finished by the caller; undefined when absent or null. */
+  object(...names: string[]): ConfigFields | undefined {
+    const { name, value } = this.take(names.filter((one) => this.has(one)));
+    for (const one of names) this.known.add(one);
+    if (value === undefined) return undefined;
+    if (!isObject(value)) throw this.bad(name, value, 'an object is expected');
+    return new ConfigFields(value, `${this.place}, ${name}`);
   }
 
   flag(name: string, fallback: boolean): boolean {
@@ -169,7 +220,8 @@ export class ConfigFields {
     });
   }
 
-  private bad(name: string, value: unknown, why: string): MftError {
+  /** @returns the error of a field whose value can't be. */
+  bad(name: string, value: unknown, why: string): MftError {
     const shown = value === undefined ? name : `${name} = ${clip(value)}`;
     return new MftError(`${this.place}: ${shown}: ${why}`, {
       code: 'model.bad-config-field',

@@ -6,12 +6,11 @@ import { mft } from '../../protocol/index.ts';
 import type { JsonObject } from '../json.ts';
 import type { ModelConfig } from '../types.ts';
 import { ConfigFields } from './config-fields.ts';
-import type { Family, HfTensor, LinearModule, ModelShape } from './types.ts';
+import type { Family, HfTensor, LinearModule } from './types.ts';
 
 const VOCAB = 50257;
 const POSITIONS = 1024;
 const ACTIVATIONS = ['gelu_new', 'gelu_pytorch_tanh'];
-const INITIALIZER_RANGE = 0.02;
 
 function readConfig(raw: JsonObject, place: string): ModelConfig {
   const fields = new ConfigFields(raw, place);
@@ -32,79 +31,52 @@ function readConfig(raw: JsonObject, place: string): ModelConfig {
   // They only say which heads and layers to drop when they are not empty.
   const pruned = raw.pruned_heads;
   if (JSON.stringify(pruned) === '{}') fields.ignore('pruned_heads');
-  const config = configFrom({
-    vocab,
-    hidden,
-    layers: fields.size(['n_layer', 'num_hidden_layers']),
-    heads: fields.size(['n_head', 'num_attention_heads']),
-    positions: fields.size(['n_positions', 'max_position_embeddings']),
-    inner: fields.size(['n_inner'], 4 * hidden),
-    // A model that names neither uses its last token, as GPT-2 does.
-    bosToken: bos ?? eos ?? vocab - 1,
-    eosToken: eos ?? bos ?? vocab - 1,
-  });
-  config.normEps = Math.fround(fields.positive('layer_norm_epsilon', 1e-5));
-  config.tiedEmbeddings = fields.flag('tie_word_embeddings', true);
-  fields.finish();
-  return config;
-}
-
-function configFrom(shape: ModelShape): ModelConfig {
-  return mft.v1.ModelConfig.create({
+  const layers = fields.size(['n_layer', 'num_hidden_layers']);
+  const heads = fields.size(['n_head', 'num_attention_heads']);
+  if (hidden % heads !== 0) throw fields.bad('n_embd', hidden, `it is not a multiple of ${heads} heads`);
+  const config = mft.v1.ModelConfig.create({
     family: 'gpt2',
-    vocabSize: shape.vocab,
-    hiddenSize: shape.hidden,
-    numLayers: shape.layers,
-    numHeads: shape.heads,
-    numKvHeads: shape.heads,
-    headDim: Math.floor(shape.hidden / shape.heads),
-    intermediateSize: shape.inner === 0 ? 4 * shape.hidden : shape.inner,
-    maxPositions: shape.positions,
+    vocabSize: vocab,
+    hiddenSize: hidden,
+    numLayers: layers,
+    numHeads: heads,
+    numKvHeads: heads,
+    headDim: hidden / heads,
+    intermediateSize: fields.size(['n_inner'], 4 * hidden),
+    maxPositions: fields.size(['n_positions', 'max_position_embeddings']),
     norm: mft.v1.NormKind.NORM_LAYER,
-    normEps: Math.fround(1e-5),
+    normEps: fields.positive('layer_norm_epsilon', 1e-5, 1),
     activation: mft.v1.Activation.ACTIVATION_GELU_TANH,
     gatedMlp: false,
     position: mft.v1.PositionKind.POSITION_LEARNED,
     qkvBias: true,
     attentionOutBias: true,
     mlpBias: true,
-    tiedEmbeddings: true,
-    bosToken: shape.bosToken,
-    eosToken: shape.eosToken,
+    tiedEmbeddings: fields.flag('tie_word_embeddings', true),
+    // A model that names neither uses its last token, as GPT-2 does.
+    bosToken: bos ?? eos ?? vocab - 1,
+    eosToken: eos ?? bos ?? vocab - 1,
   }) as ModelConfig;
+  fields.finish();
+  return config;
 }
 
-function writeConfig(config: ModelConfig): JsonObject {
+/** What GPT-2's config.json says beside the sizes. */
+function newConfig(sizes: JsonObject): JsonObject {
   return {
     activation_function: 'gelu_new',
     architectures: ['GPT2LMHeadModel'],
     attn_pdrop: 0.1,
-    bos_token_id: config.bosToken,
     embd_pdrop: 0.1,
-    eos_token_id: config.eosToken,
-    initializer_range: INITIALIZER_RANGE,
-    layer_norm_epsilon: shortestDecimal(config.normEps),
+    initializer_range: 0.02,
+    layer_norm_epsilon: 1e-5,
     model_type: 'gpt2',
-    n_embd: config.hiddenSize,
-    n_head: config.numHeads,
-    n_inner: config.intermediateSize === 4 * config.hiddenSize ? null : config.intermediateSize,
-    n_layer: config.numLayers,
-    n_positions: config.maxPositions,
     resid_pdrop: 0.1,
-    tie_word_embeddings: config.tiedEmbeddings,
+    tie_word_embeddings: true,
     torch_dtype: 'float32',
     use_cache: true,
-    vocab_size: config.vocabSize,
+    ...sizes,
   };
-}
-
-/** The shortest decimal that is this f32: 1e-5, not 9.999999747378752e-6. */
-function shortestDecimal(value: number): number {
-  for (let digits = 1; digits < 9; digits += 1) {
-    const shorter = Number(value.toPrecision(digits));
-    if (Math.fround(shorter) === value) return shorter;
-  }
-  return value;
 }
 
 /** Conv1D layers of block N: Hugging Face name, canonical name, [out, in]. */
@@ -166,23 +138,38 @@ function modules(config: ModelConfig): LinearModule[] {
 }
 
 /** As in transformers' GPT2PreTrainedModel._init_weights. */
-function init(tensor: string, config: ModelConfig): number | 'ones' | 'zeros' {
+function init(tensor: string, config: ModelConfig, range: number): number | 'ones' | 'zeros' {
   if (tensor.endsWith('.bias')) return 'zeros';
   if (tensor.includes('norm')) return 'ones';
   const residual = tensor.endsWith('attn.out.weight') || tensor.endsWith('mlp.down.weight');
-  return residual ? INITIALIZER_RANGE / Math.sqrt(2 * config.numLayers) : INITIALIZER_RANGE;
+  return residual ? range / Math.sqrt(2 * config.numLayers) : range;
 }
 
-function size(hidden: number, layers: number, heads: number) {
-  return { vocab: VOCAB, positions: POSITIONS, inner: 0, hidden, layers, heads };
+function size(hidden: number, layers: number, heads: number): JsonObject {
+  return {
+    n_embd: hidden,
+    n_layer: layers,
+    n_head: heads,
+    vocab_size: VOCAB,
+    n_positions: POSITIONS,
+    bos_token_id: VOCAB - 1,
+    eos_token_id: VOCAB - 1,
+  };
 }
 
 export const gpt2: Family = {
   modelType: 'gpt2',
   prefix: 'transformer.',
   readConfig,
-  writeConfig,
-  configOf: configFrom,
+  shapeFields: {
+    vocab: 'vocab_size',
+    hidden: 'n_embd',
+    layers: 'n_layer',
+    heads: 'n_head',
+    inner: 'n_inner',
+    positions: 'n_positions',
+  },
+  newConfig,
   sizes: {
     distilgpt2: size(768, 6, 12),
     gpt2: size(768, 12, 12),

@@ -33,11 +33,12 @@ export interface ModelShape {
   hidden: number;
   layers: number;
   heads: number;
-  positions: number;
-  /** MLP width; 0: the family's usual multiple. */
+  /** Key and value heads. */
+  kvHeads: number;
+  headDim: number;
+  /** MLP width. */
   inner: number;
-  bosToken: number;
-  eosToken: number;
+  positions: number;
 }
 
 export interface Family {
@@ -47,11 +48,12 @@ export interface Family {
   prefix: string;
   /** @throws MftError model.unknown-config-field, model.bad-config-field naming the field. */
   readConfig(raw: JsonObject, place: string): ModelConfig;
-  /** A config.json for a model created here. */
-  writeConfig(config: ModelConfig): JsonObject;
-  configOf(shape: ModelShape): ModelConfig;
-  /** Named sizes: `--size`. vocab and positions are the family's usual ones. */
-  sizes: Record<string, Omit<ModelShape, 'bosToken' | 'eosToken'>>;
+  /** What the family's config.json calls the sizes of a model. */
+  shapeFields: Partial<Record<keyof ModelShape, string>>;
+  /** Published sizes, `--size`: what of their config.json is not the same in all models of the family. */
+  sizes: Record<string, JsonObject>;
+  /** config.json of a new model out of its sizes: adds what a new model of the family usually has. */
+  newConfig(sizes: JsonObject): JsonObject;
   tensors(config: ModelConfig): HfTensor[];
   /** Buffers of old saves that carry nothing (name without prefix). */
   isIgnored(name: string): boolean;
@@ -60,6 +62,9 @@ export interface Family {
   defaultLoraModules: readonly string[];
   /** Whether linear weights are Conv1D [in, out]: peft's fan_in_fan_out. */
   fanInFanOut: boolean;
-  /** Standard deviation of a canonical tensor's initial values; 'ones' or 'zeros' otherwise. */
-  init(tensor: string, config: ModelConfig): number | 'ones' | 'zeros';
+  /**
+   * Standard deviation of a canonical tensor's initial values; 'ones' or 'zeros' otherwise.
+   * @param range initializer_range of config.json
+   */
+  init(tensor: string, config: ModelConfig, range: number): number | 'ones' | 'zeros';
 }

@@ -46,11 +46,11 @@ export function canonicalSegments(config: ModelConfig): SegmentShape[] {
   ];
 }
 
-function norm(config: ModelConfig, name: string): TensorShape[] {
-  const tensors = [{ name: `${name}.weight`, shape: [config.hiddenSize] }];
-  if (config.norm === mft.v1.NormKind.NORM_LAYER)
-    tensors.push({ name: `${name}.bias`, shape: [config.hiddenSize] });
-  return tensors;
+function norm({ norm: kind, hiddenSize }: ModelConfig, name: string): TensorShape[] {
+  const weight = { name: `${name}.weight`, shape: [hiddenSize] };
+  return kind === mft.v1.NormKind.NORM_LAYER
+    ? [weight, { name: `${name}.bias`, shape: [hiddenSize] }]
+    : [weight];
 }
 
 function linear(name: string, out: number, input: number, bias: boolean): TensorShape[] {
@@ -60,13 +60,19 @@ function linear(name: string, out: number, input: number, bias: boolean): Tensor
 
 function blockTensors(config: ModelConfig, block: string): TensorShape[] {
   const { hiddenSize: hidden, intermediateSize: inner, headDim, numHeads, numKvHeads } = config;
+  const when = (asked: boolean, name: string, width = hidden) =>
+    asked ? [{ name: `${block}.${name}.weight`, shape: [width] }] : [];
   return [
     ...norm(config, `${block}.attn_norm`),
     ...linear(`${block}.attn.qkv`, (numHeads + 2 * numKvHeads) * headDim, hidden, config.qkvBias),
+    ...when(config.qkNorm, 'attn.q_norm', headDim),
+    ...when(config.qkNorm, 'attn.k_norm', headDim),
     ...linear(`${block}.attn.out`, hidden, numHeads * headDim, config.attentionOutBias),
+    ...when(config.postNorms, 'attn_post_norm'),
     ...norm(config, `${block}.mlp_norm`),
     ...linear(`${block}.mlp.up`, config.gatedMlp ? 2 * inner : inner, hidden, config.mlpBias),
     ...linear(`${block}.mlp.down`, hidden, inner, config.mlpBias),
+    ...when(config.postNorms, 'mlp_post_norm'),
   ];
 }
 

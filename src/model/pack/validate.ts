@@ -11,7 +11,7 @@ import { canonicalSegments, SEGMENT_ALIGNMENT, TENSOR_ALIGNMENT } from './layout
 
 const MAX_SEGMENT_BYTES = 2 ** 40;
 const MAX_NAME = 256;
-const { NormKind, Activation, PositionKind, DType } = mft.v1;
+const { NormKind, Activation, PositionKind, RopeScalingKind } = mft.v1;
 
 /** @throws MftError model.pack-damaged naming the place. */
 export function damaged(place: string, why: string): MftError {
@@ -23,6 +23,24 @@ export function damaged(place: string, why: string): MftError {
 }
 
 const count = (max: number) => z.number().int().min(1).max(max);
+/** A scale, cap or base: finite, and 0 where 0 means "none". */
+const scale = z.number().min(0).max(1e30);
+const ropeScaling = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal(RopeScalingKind.ROPE_SCALING_NONE) }),
+  z.object({ kind: z.literal(RopeScalingKind.ROPE_SCALING_LINEAR), factor: scale.positive() }),
+  z
+    .object({
+      kind: z.literal(RopeScalingKind.ROPE_SCALING_LLAMA3),
+      factor: scale.positive(),
+      lowFreqFactor: scale.positive(),
+      highFreqFactor: scale.positive(),
+      originalMaxPositions: count(1 << 24),
+    })
+    .refine(
+      ({ lowFreqFactor: low, highFreqFactor: high }) => low < high,
+      'low_freq_factor >= high_freq_factor',
+    ),
+]);
 const configSchema = z
   .object({
     family: z.string().regex(/^[a-z0-9_.-]{1,40}$/),
@@ -40,10 +58,32 @@ const configSchema = z
     position: z.literal([PositionKind.POSITION_LEARNED, PositionKind.POSITION_ROPE]),
     bosToken: z.number().int().min(0),
     eosToken: z.number().int().min(0),
+    ropeTheta: scale,
+    ropeScaling: ropeScaling.nullish(),
+    ropeLocalTheta: scale,
+    slidingWindow: z.number().int().min(0),
+    slidingLayers: z.array(z.boolean()),
+    embedScale: scale,
+    attentionScale: scale,
+    attentionSoftcap: scale,
+    logitSoftcap: scale,
   })
   .refine(
     (config) => config.numHeads % config.numKvHeads === 0,
     'num_heads is not a multiple of num_kv_heads',
+  )
+  .refine(
+    ({ position, headDim, ropeTheta }) =>
+      position !== PositionKind.POSITION_ROPE || (headDim % 2 === 0 && ropeTheta > 0),
+    'RoPE needs a base and an even head_dim',
+  )
+  .refine(
+    ({ slidingLayers, numLayers }) => slidingLayers.length === 0 || slidingLayers.length === numLayers,
+    'sliding_layers does not have one entry a layer',
+  )
+  .refine(
+    ({ slidingLayers, slidingWindow }) => !slidingLayers.includes(true) || slidingWindow > 0,
+    'layers slide without a window',
   )
   .refine((config) => config.bosToken < config.vocabSize, 'bos_token is outside the vocabulary')
   .refine((config) => config.eosToken < config.vocabSize, 'eos_token is outside the vocabulary');
@@ -89,7 +129,7 @@ function checkTensor(tensor: Tensor, segmentBytes: number, where: string): void 
   const at = `${where}, tensor "${clip(tensor.name)}"`;
   if (tensor.name === '' || tensor.name.length > MAX_NAME)
     throw damaged(where, 'a tensor has no proper name');
-  if (tensor.dtype !== DType.DTYPE_F32) throw damaged(at, `type ${tensor.dtype} is not f32`);
+  if (tensor.dtype !== mft.v1.DType.DTYPE_F32) throw damaged(at, `type ${tensor.dtype} is not f32`);
   const sound = tensor.shape.length >= 1 && tensor.shape.length <= 4;
   if (!sound || tensor.shape.some((size) => !isCount(size, MAX_SEGMENT_BYTES) || size === 0))
     throw damaged(at, 'its shape is not 1 to 4 positive sizes');
