@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "models/test_model.h"
+#include "models/fixture_model.h"
 
 namespace mft::models {
 namespace {
@@ -28,7 +28,7 @@ void expect_same(const FixtureModel& fixture, Model& model, size_t prompt) {
 }
 
 TEST(Generation, EqualsTheFullPass) {
-  const FixtureModel fixture("heads5");
+  const FixtureModel fixture("gpt2/heads5");
   for (const size_t prompt : {size_t{1}, size_t{7}, size_t{19}}) {
     SCOPED_TRACE(prompt);
     expect_same(fixture, *fixture.open(Method::kFrozen).model, prompt);
@@ -38,7 +38,7 @@ TEST(Generation, EqualsTheFullPass) {
 }
 
 TEST(Generation, TakesPromptsLongerThanABatchRow) {
-  const FixtureModel fixture("heads4");  // 32 positions, rows of 9
+  const FixtureModel fixture("gpt2/heads4");  // 32 positions, rows of 9
   const auto opened = fixture.open(Method::kFrozen);
   std::vector<int32_t> tokens;
   for (int32_t i = 0; i < 20; ++i) tokens.push_back(i * 7 % 50);
@@ -52,7 +52,7 @@ TEST(Generation, TakesPromptsLongerThanABatchRow) {
 }
 
 TEST(Generation, SaysWhatIsWrong) {
-  const FixtureModel fixture("heads4");
+  const FixtureModel fixture("gpt2/heads4");
   const auto opened = fixture.open(Method::kFrozen);
   const int32_t tokens[] = {1, 2, 50};
   EXPECT_THROW(opened.model->next(1), Failure);

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "models/test_model.h"
+#include "models/fixture_model.h"
 
 namespace mft::models {
 namespace {
@@ -59,7 +59,7 @@ void expect_slopes(const FixtureModel& fixture, Model& model, float dropout) {
 }
 
 TEST(Gradient, FullFineTuningFollowsTheLoss) {
-  for (const char* name : {"heads3", "heads4"}) {
+  for (const char* name : {"gpt2/heads3", "gpt2/heads4"}) {
     for (const float dropout : {0.0f, 0.3f}) {
       SCOPED_TRACE(std::string(name) + " dropout " + std::to_string(dropout));
       const FixtureModel fixture(name);
@@ -73,7 +73,7 @@ TEST(Gradient, LoraFollowsTheLoss) {
   for (const char* lora : {"attn", "all"}) {
     for (const float dropout : {0.0f, 0.3f}) {
       SCOPED_TRACE(std::string(lora) + " dropout " + std::to_string(dropout));
-      const FixtureModel fixture("heads3");
+      const FixtureModel fixture("gpt2/heads3");
       const auto opened = fixture.open(Method::kLora, lora, 1, dropout);
       expect_slopes(fixture, *opened.model, dropout / 2);
     }
@@ -81,7 +81,7 @@ TEST(Gradient, LoraFollowsTheLoss) {
 }
 
 TEST(Gradient, DropoutDrawsByStepAndMicroBatchOnly) {
-  const FixtureModel fixture("heads3");
+  const FixtureModel fixture("gpt2/heads3");
   const auto opened = fixture.open(Method::kLora, "all", 1, 0.1f);
   const auto loss = [&](uint64_t seed, uint32_t step, uint32_t micro_batch) {
     return opened.model->forward_backward(fixture.batch(), 1, 0.1f, {seed, step, micro_batch}).sum;
@@ -95,10 +95,10 @@ TEST(Gradient, DropoutDrawsByStepAndMicroBatchOnly) {
 
 // At a W of LoRA's effect merged in, dL/dB = scale * dL/dW A^T and dL/dA = scale * B^T dL/dW.
 TEST(Gradient, LoraIsWhatFullFineTuningImplies) {
-  const FixtureModel fixture("heads5");
+  const FixtureModel fixture("gpt2/heads5");
   auto lora = fixture.open(Method::kLora, "all");
   auto full = fixture.open(Method::kFull);
-  const float scale = fixture.alpha() / static_cast<float>(fixture.rank());
+  const float scale = fixture.targets("all")[0].alpha() / static_cast<float>(fixture.targets("all")[0].r());
   const auto parameter = [](const Model& model, const std::string& name) -> const Parameter& {
     for (const Parameter& p : model.parameters()) {
       if (p.name == name) return p;
@@ -148,7 +148,7 @@ TEST(Gradient, LoraIsWhatFullFineTuningImplies) {
 
 // Micro-batches add up, and a gradient is not what it is because of what was there before.
 TEST(Gradient, Accumulates) {
-  const FixtureModel fixture("heads4");
+  const FixtureModel fixture("gpt2/heads4");
   const auto once = fixture.open(Method::kFull);
   const auto twice = fixture.open(Method::kFull);
   once.model->forward_backward(fixture.batch(), 0.5f, 0, {});

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/error.h"
-#include "models/test_model.h"
+#include "models/fixture_model.h"
 
 namespace mft::models {
 namespace {
@@ -44,14 +44,14 @@ std::vector<float> fingerprint(const FixtureModel& fixture, Method method, int t
 
 TEST(Model, ThreadsDoNotChangeABit) {
   for (const Method method : {Method::kFull, Method::kLora}) {
-    const FixtureModel fixture("heads4");
+    const FixtureModel fixture("gpt2/heads4");
     const std::vector<float> one = fingerprint(fixture, method, 1);
     for (const int threads : {2, 4}) EXPECT_EQ(fingerprint(fixture, method, threads), one) << threads;
   }
 }
 
 TEST(Model, TheNumberOfThreadsMayChangeBetweenPasses) {
-  const FixtureModel fixture("heads3");
+  const FixtureModel fixture("gpt2/heads3");
   const auto opened = fixture.open(Method::kLora, "all");
   const double first = opened.model->forward_backward(fixture.batch(), 1, 0, {}).sum;
   opened.pool->set_threads(3);
@@ -59,7 +59,7 @@ TEST(Model, TheNumberOfThreadsMayChangeBetweenPasses) {
 }
 
 TEST(Model, SmallerBatchesFitIntoThePlan) {
-  const FixtureModel fixture("heads5");
+  const FixtureModel fixture("gpt2/heads5");
   const auto opened = fixture.open(Method::kFull);
   const std::vector<int32_t>& tokens = fixture.fixture["tokens"].ints;
   const std::vector<int32_t>& targets = fixture.fixture["targets"].ints;
@@ -76,7 +76,7 @@ TEST(Model, SmallerBatchesFitIntoThePlan) {
 }
 
 TEST(Model, RowsWithoutLabelsCostNothingAndChangeNothing) {
-  const FixtureModel fixture("heads3");
+  const FixtureModel fixture("gpt2/heads3");
   const auto opened = fixture.open(Method::kFull);
   const std::vector<int32_t> none(fixture.rows * fixture.length, kNoLabel);
   const LossSum loss = opened.model->forward_backward(
@@ -90,7 +90,7 @@ TEST(Model, RowsWithoutLabelsCostNothingAndChangeNothing) {
 }
 
 TEST(Model, NamesTokensOutsideTheVocabulary) {
-  const FixtureModel fixture("single");
+  const FixtureModel fixture("gpt2/single");
   const auto opened = fixture.open(Method::kFull);
   std::vector<int32_t> tokens(4, 3), targets(4, 3);
   const Batch batch{4, 1, tokens.data(), targets.data()};

@@ -1,5 +1,4 @@
-// A fixture's model (test/fixtures/gpt2/*.bin, by scripts/oracle/gpt2.py) as a pack in a folder of the test's
-// own, opened. Tests only.
+// Small configurations, reproducible values and packs of them in a folder of the test's own. Tests only.
 #pragma once
 
 #include <array>
@@ -10,7 +9,6 @@
 #include "base/test_folder.h"
 #include "base/threads.h"
 #include "models/config.h"
-#include "models/fixture.h"
 #include "models/model.h"
 #include "store/segment_writer.h"
 #include "store/segments.h"
@@ -86,85 +84,5 @@ inline std::vector<v1::LoraTarget> lora_targets(const v1::ModelConfig& config,
   }
   return targets;
 }
-
-// One fixture, opened as often as a test likes.
-class FixtureModel {
- public:
-  explicit FixtureModel(const std::string& name)
-      : fixture(std::string(MFT_FIXTURES) + "/gpt2/" + name + ".bin") {
-    const std::vector<int32_t>& c = fixture["config"].ints;
-    const auto at = [&](size_t i) { return static_cast<uint32_t>(c[i]); };
-    config = gpt2_config(at(0), at(1), at(2), at(3), at(4));
-    rows = at(5);
-    length = at(6);
-    files_ = write_pack(folder_.path(), config,
-                        [&](const v1::Tensor& tensor) { return fixture["weight/" + tensor.name()].floats; });
-  }
-
-  Batch batch() const {
-    return {rows, length, fixture["tokens"].ints.data(), fixture["targets"].ints.data()};
-  }
-  // Micro-batch `index` of the training data.
-  Batch training_batch(uint32_t index) const {
-    const size_t at = size_t{index} * rows * length;
-    return {rows, length, fixture["train/tokens"].ints.data() + at,
-            fixture["train/targets"].ints.data() + at};
-  }
-  static uint64_t labels(const Batch& batch) {
-    uint64_t labels = 0;
-    for (uint32_t i = 0; i < batch.rows * batch.length; ++i) labels += batch.targets[i] != kNoLabel;
-    return labels;
-  }
-
-  struct Opened {
-    std::unique_ptr<ThreadPool> pool;
-    std::unique_ptr<store::Segments> segments;
-    std::unique_ptr<Model> model;
-  };
-  // lora: "" for none, else one of the oracle's sets, with the adapter values of the fixture.
-  Opened open(Method method, const std::string& lora = "", int threads = 1, float adapter_dropout = 0) const {
-    ModelOptions options;
-    options.method = method;
-    options.max_rows = rows;
-    options.max_length = length;
-    options.adapter_dropout = adapter_dropout;
-    if (!lora.empty()) options.adapters = lora_targets(config, modules(lora), rank(), alpha());
-    Opened opened;
-    opened.pool = std::make_unique<ThreadPool>(
-        threads, ThreadPool::Options{.pin = false, .cpus = {}, .reserve_first_tile = true});
-    opened.segments = store::Segments::open(
-        files_, method == Method::kFull ? store::Residency::kPrivate : store::Residency::kMapped);
-    opened.model = Model::open(config, *opened.segments, options, *opened.pool);
-    if (!lora.empty()) load_adapter(*opened.model, lora);
-    return opened;
-  }
-
-  static std::vector<Module> modules(const std::string& lora) {
-    if (lora == "attn") return {Module::kQkv};
-    if (lora == "attn_proj") return {Module::kQkv, Module::kOut};
-    return {Module::kQkv, Module::kOut, Module::kUp, Module::kDown};
-  }
-  uint32_t rank() const { return static_cast<uint32_t>(fixture["lora"].floats[0]); }
-  float alpha() const { return fixture["lora"].floats[1]; }
-
-  Fixture fixture;
-  v1::ModelConfig config;
-  uint32_t rows = 0;
-  uint32_t length = 0;
-
- private:
-  void load_adapter(Model& model, const std::string& lora) const {
-    const auto values = fixture.below("lora_" + lora + "/value/");
-    std::vector<store::NamedTensor> tensors;
-    for (const auto& [name, tensor] : values) tensors.push_back({name, tensor.shape, tensor.floats.data()});
-    const std::string path = folder_ / ("adapter_" + lora + ".seg");
-    const auto segments = store::Segments::open({{store::write_segment(path, "adapter", tensors), path}},
-                                                store::Residency::kMapped);
-    model.load_adapter(segments->pin(0));
-  }
-
-  TestFolder folder_;
-  std::vector<store::SegmentFile> files_;
-};
 
 }  // namespace mft::models

@@ -8,7 +8,7 @@
 
 #include "base/sha256.h"
 #include "kernels/isa.h"
-#include "models/test_model.h"
+#include "models/fixture_model.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -23,7 +23,7 @@ struct Curve {
 };
 
 Curve train(models::Method method, int threads) {
-  const models::FixtureModel fixture("heads4");
+  const models::FixtureModel fixture("gpt2/heads4");
   const auto opened = fixture.open(method, method == models::Method::kLora ? "all" : "", threads,
                                    method == models::Method::kLora ? 0.05f : 0.0f);
   v1::OptimizerConfig config;

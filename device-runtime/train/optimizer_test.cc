@@ -1,4 +1,4 @@
-// Twenty steps against torch.optim.AdamW, clip_grad_norm_ and transformers' schedules (test/fixtures/gpt2),
+// Twenty steps against torch.optim.AdamW, clip_grad_norm_ and transformers' schedules (test/fixtures/FAMILY),
 // with accumulation over two micro-batches of unequal numbers of labels.
 #include "train/optimizer.h"
 
@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "models/test_model.h"
+#include "models/fixture_model.h"
 #include "train/schedule.h"
 
 namespace mft::train {
@@ -81,18 +81,22 @@ void expect_curve(const std::string& name, Method method, const std::string& lor
 }
 
 TEST(Optimizer, TwentyStepsOfFullFineTuning) {
-  for (const char* name : {"heads3", "heads5", "heads4", "single"}) expect_curve(name, Method::kFull, "");
+  for (const char* family : models::kFamilies) {
+    for (const std::string& name : models::fixtures_of(family)) expect_curve(name, Method::kFull, "");
+  }
 }
 
 TEST(Optimizer, TwentyStepsOfLora) {
-  for (const char* name : {"heads3", "heads5", "heads4", "single"}) {
-    for (const char* lora : {"attn", "attn_proj", "all"}) expect_curve(name, Method::kLora, lora);
+  for (const char* family : models::kFamilies) {
+    for (const std::string& name : models::fixtures_of(family)) {
+      for (const std::string& lora : FixtureModel(name).lora_sets()) expect_curve(name, Method::kLora, lora);
+    }
   }
 }
 
 // Values and moments carried over by segments: the curve goes on with the same bits.
 TEST(Optimizer, ContinuesFromItsStateToTheBit) {
-  const FixtureModel fixture("heads3");
+  const FixtureModel fixture("gpt2/heads3");
   const Recipe recipe = recipe_of(fixture, "full");
   auto straight = fixture.open(Method::kFull);
   AdamW optimizer(recipe.config, *straight.model, *straight.pool);
@@ -125,7 +129,7 @@ TEST(Optimizer, ContinuesFromItsStateToTheBit) {
 }
 
 TEST(Optimizer, LeavesEverythingAloneWhenTheNormIsNotFinite) {
-  const FixtureModel fixture("single");
+  const FixtureModel fixture("gpt2/single");
   const Recipe recipe = recipe_of(fixture, "full");
   auto opened = fixture.open(Method::kFull);
   AdamW optimizer(recipe.config, *opened.model, *opened.pool);
@@ -138,7 +142,7 @@ TEST(Optimizer, LeavesEverythingAloneWhenTheNormIsNotFinite) {
 }
 
 TEST(Optimizer, RefusesBadSettingsAndForeignState) {
-  const FixtureModel fixture("single");
+  const FixtureModel fixture("gpt2/single");
   const auto opened = fixture.open(Method::kFull);
   for (const auto change :
        {+[](v1::OptimizerConfig& c) { c.set_beta2(1); }, +[](v1::OptimizerConfig& c) { c.set_eps(0); },

@@ -3,7 +3,7 @@
 All little-endian:
     8 bytes  magic "MFTFIX01"
     u32      number of entries
-    entry:   u32 name length, name (UTF-8), u32 kind (1: f32, 2: i32, 3: text), u32 dimensions, u64 each dimension,
+    entry:   u32 name length, name (UTF-8), u32 kind (1: f32, 2: i32, 3: text or bytes), u32 dimensions, u64 each dimension,
              the values, row-major (text: one dimension, its bytes)
 The C++ reader is device-runtime/models/fixture.h.
 """
@@ -28,7 +28,8 @@ class FixtureWriter:
             raise TypeError(f"{name}: {array.dtype}")
 
     def text(self, name, value):
-        data = value.encode()
+        """value: a string, or bytes as they are."""
+        data = value if isinstance(value, bytes) else value.encode()
         self._entries.append((name, 3, (len(data),), data))
 
     def write(self, path):
