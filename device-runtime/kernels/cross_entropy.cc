@@ -84,6 +84,7 @@ class Head {
         layout_(pool.threads(), shape, gradients != nullptr) {
     check_that(s_.rows >= 0 && s_.channels > 0 && s_.vocab > 0, "kernels.shape",
                "cross_entropy: impossible sizes");
+    check_that(s_.softcap >= 0.0f, "kernels.shape", "cross_entropy: softcap must not be negative");
     check_workspace("cross_entropy", workspace, layout_.bytes());
     float* const base = reinterpret_cast<float*>(workspace.data());
     hidden_ = base + layout_.hidden;
@@ -164,7 +165,11 @@ class Head {
   }
 
   void make_logits(i64 rows, i64 v) {
-    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.row(v), s_.channels, logits_, layout_.stretch, 0.0f, {}, gemm_);
+    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.row(v), s_.channels, logits_,
+         layout_.stretch, 0.0f, {}, gemm_);
+    if (s_.softcap == 0.0f) return;
+    pool_.parallel_for(
+        rows, [&](i64 r, int) { isa_.softcap(width(v), s_.softcap, logits_ + r * layout_.stretch); });
   }
 
   void fold(const std::int32_t* index, i64 rows, i64 v) {
@@ -182,10 +187,17 @@ class Head {
   void differentiate(const std::int32_t* index, i64 rows, i64 v) {
     pool_.parallel_for(rows, [&](i64 r, int) {
       float* const row = logits_ + r * layout_.stretch;
-      isa_.softmax_gradient(width(v), row, static_cast<float>(logsumexp(r)), gradients_->scale);
+      isa_.softmax_gradient(width(v), row, static_cast<float>(logsumexp(r)), gradients_->scale, s_.softcap);
       const i64 target = targets_[index[r]] - v;
-      if (target >= 0 && target < width(v)) row[target] -= gradients_->scale;
+      if (target >= 0 && target < width(v)) row[target] -= gradients_->scale * target_slope(r);
     });
+  }
+
+  // Of the cap at the target's logit.
+  float target_slope(i64 r) const {
+    if (s_.softcap == 0.0f) return 1.0f;
+    const float ratio = target_logit_[r] * (1.0f / s_.softcap);
+    return 1.0f - ratio * ratio;
   }
 
   void multiply_back(i64 rows, i64 v) {
@@ -214,6 +226,11 @@ class Head {
 };
 
 }  // namespace
+
+void softcap(ThreadPool& pool, i64 n, float cap, float* logits) {
+  check_that(cap > 0.0f, "kernels.shape", "softcap: the cap must be positive");
+  for_stretches(pool, n, [&, &isa = table()](i64 begin, i64 count) { isa.softcap(count, cap, logits + begin); });
+}
 
 std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward) {
   return Layout(threads, shape, backward).bytes();

@@ -13,7 +13,11 @@ struct CrossEntropyShape {
   i64 rows = 0;      // N
   i64 channels = 0;  // C
   i64 vocab = 0;     // V
+  float softcap = 0;  // logits become softcap * tanh(logit / softcap); 0: off
 };
+
+// The same for logits made elsewhere.
+void softcap(ThreadPool& pool, i64 n, float cap, float* logits);
 
 struct CrossEntropyResult {
   double loss_sum = 0;  // over the rows with a target, added in row order

@@ -78,7 +78,9 @@ void Adapters::add(const v1::ModelConfig& config, const v1::LoraTarget& target) 
   item.adapter.row_begin = static_cast<i64>(target.row_begin());
   item.adapter.rows = static_cast<i64>(target.row_end() - target.row_begin());
   item.adapter.rank = target.r();
-  item.adapter.scale = target.alpha() / static_cast<float>(target.r());
+  const double root = __builtin_sqrt(static_cast<double>(target.r()));
+  item.adapter.scale = target.rslora() ? static_cast<float>(static_cast<double>(target.alpha()) / root)
+                                       : target.alpha() / static_cast<float>(target.r());
   item.adapter.site = static_cast<nn::Site>(static_cast<uint32_t>(nn::Site::kAdapter) + linear % kModules);
   for (const bool is_b : {false, true}) {
     v1::Tensor* tensor = layout_.add_tensors();

@@ -2,31 +2,10 @@
 
 #include <initializer_list>
 
-#include "base/error.h"
-#include "models/model.h"
 #include "store/layout.h"
 
 namespace mft::models {
 namespace {
-
-// Sizes that keep every product of two in 64 bits and every buffer plannable; no known model is near.
-constexpr uint32_t kMaxSize = 1 << 24;
-constexpr uint32_t kMaxLayers = 1 << 12;
-constexpr uint32_t kMaxHeadDim = 256;  // of the attention kernels
-
-[[noreturn]] void unsupported(const std::string& field, const std::string& value) {
-  throw Failure("model.config-unsupported", "this runtime does not support " + field + " = " + value,
-                "Use a model of a supported family, or a newer mft.");
-}
-
-void check_size(const char* field, uint64_t value, uint64_t limit) {
-  if (value < 1 || value > limit) {
-    throw Failure(
-        "model.config-invalid",
-        std::string(field) + " = " + std::to_string(value) + " is not in [1, " + std::to_string(limit) + "]",
-        "Import the model again.");
-  }
-}
 
 void add(v1::Segment* segment, const std::string& name, std::initializer_list<i64> shape) {
   v1::Tensor* tensor = segment->add_tensors();
@@ -38,6 +17,11 @@ void add(v1::Segment* segment, const std::string& name, std::initializer_list<i6
 void add_norm(v1::Segment* segment, const v1::ModelConfig& config, const std::string& name) {
   add(segment, name + ".weight", {config.hidden_size()});
   if (config.norm() == v1::NORM_LAYER) add(segment, name + ".bias", {config.hidden_size()});
+}
+
+// q and k norms and post norms are of RMS kinds: no bias.
+void add_weight(v1::Segment* segment, uint32_t layer, const char* name, i64 size) {
+  add(segment, block_tensor(layer, name), {size});
 }
 
 void add_module(v1::Segment* segment, const v1::ModelConfig& config, uint32_t layer, Module module) {
@@ -56,51 +40,20 @@ Sizes::Sizes(const v1::ModelConfig& config)
       norm(config.norm() == v1::NORM_LAYER          ? nn::NormKind::kLayer
            : config.norm() == v1::NORM_RMS_PLUS_ONE ? nn::NormKind::kRmsPlusOne
                                                     : nn::NormKind::kRms),
-      norm_eps(config.norm_eps()) {
+      norm_eps(config.norm_eps()),
+      qk_norm(config.qk_norm()),
+      post_norms(config.post_norms()) {
   attention.heads = config.num_heads();
   attention.kv_heads = config.num_kv_heads();
   attention.head_dim = config.head_dim();
-  attention.scale = static_cast<float>(1 / __builtin_sqrt(static_cast<double>(config.head_dim())));
+  attention.scale = config.attention_scale() != 0
+                        ? config.attention_scale()
+                        : static_cast<float>(1 / __builtin_sqrt(static_cast<double>(config.head_dim())));
+  attention.softcap = config.attention_softcap();
   mlp.kind = config.activation() == v1::ACTIVATION_SILU ? kernels::ActivationKind::kSilu
                                                         : kernels::ActivationKind::kGeluTanh;
   mlp.gated = config.gated_mlp();
   mlp.inner = config.intermediate_size();
-}
-
-void check_config(const v1::ModelConfig& config) {
-  check_size("vocab_size", config.vocab_size(), kMaxSize);
-  check_size("hidden_size", config.hidden_size(), kMaxSize);
-  check_size("num_layers", config.num_layers(), kMaxLayers);
-  check_size("num_heads", config.num_heads(), kMaxSize);
-  check_size("num_kv_heads", config.num_kv_heads(), config.num_heads());
-  check_size("head_dim", config.head_dim(), kMaxHeadDim);
-  check_size("intermediate_size", config.intermediate_size(), kMaxSize);
-  check_size("max_positions", config.max_positions(), kMaxSize);
-  check_size("num_heads * head_dim", uint64_t{config.num_heads()} * config.head_dim(), kMaxSize);
-  if (config.num_heads() % config.num_kv_heads() != 0) {
-    throw Failure("model.config-invalid",
-                  "num_heads = " + std::to_string(config.num_heads()) +
-                      " is not a multiple of num_kv_heads = " + std::to_string(config.num_kv_heads()));
-  }
-  if (!(config.norm_eps() > 0 && config.norm_eps() < 1)) {
-    throw Failure("model.config-invalid",
-                  "norm_eps = " + std::to_string(config.norm_eps()) + " is not in (0, 1)");
-  }
-  switch (config.norm()) {
-    case v1::NORM_LAYER:
-    case v1::NORM_RMS:
-    case v1::NORM_RMS_PLUS_ONE:
-      break;
-    default:
-      unsupported("norm", std::to_string(static_cast<int>(config.norm())));
-  }
-  if (config.activation() != v1::ACTIVATION_GELU_TANH && config.activation() != v1::ACTIVATION_SILU) {
-    unsupported("activation", std::to_string(static_cast<int>(config.activation())));
-  }
-  if (config.position() != v1::POSITION_LEARNED) {
-    const bool rope = config.position() == v1::POSITION_ROPE;
-    unsupported("position", rope ? "POSITION_ROPE" : std::to_string(static_cast<int>(config.position())));
-  }
 }
 
 std::string block_tensor(uint32_t layer, const std::string& rest) {
@@ -139,10 +92,16 @@ std::vector<v1::Segment> expected_segments(const v1::ModelConfig& config) {
     block.set_name("block." + std::to_string(layer));
     add_norm(&block, config, block_tensor(layer, "attn_norm"));
     add_module(&block, config, layer, Module::kQkv);
+    if (config.qk_norm()) {
+      add_weight(&block, layer, "attn.q_norm.weight", config.head_dim());
+      add_weight(&block, layer, "attn.k_norm.weight", config.head_dim());
+    }
     add_module(&block, config, layer, Module::kOut);
+    if (config.post_norms()) add_weight(&block, layer, "attn_post_norm.weight", config.hidden_size());
     add_norm(&block, config, block_tensor(layer, "mlp_norm"));
     add_module(&block, config, layer, Module::kUp);
     add_module(&block, config, layer, Module::kDown);
+    if (config.post_norms()) add_weight(&block, layer, "mlp_post_norm.weight", config.hidden_size());
   }
   v1::Segment& final = segments.back();
   final.set_name("final");

@@ -18,10 +18,11 @@ using kernels::i64;
 struct Sizes {
   explicit Sizes(const v1::ModelConfig& config);
   i64 vocab, hidden, layers, positions;
-  nn::Attention attention;
+  nn::Attention attention;  // without the window, which depends on the layer
   nn::MlpActivation mlp;
   nn::NormKind norm;
   float norm_eps;
+  bool qk_norm, post_norms;
 };
 
 // The four linear layers of a block, in this order everywhere (dropout sites depend on it).

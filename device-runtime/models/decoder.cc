@@ -64,6 +64,7 @@ Decoder::Decoder(const v1::ModelConfig& config, store::Segments& segments, const
   }
   adapters_.allocate(options_.seed, options_.method == Method::kLora);
   activations_ = take_activations(arena_, config_, options_, adapters_);
+  rope_ = make_rope_tables(config_, options_.max_length, activations_.rope);
   make_parameters();
   ensure_workspace();
 }
@@ -162,7 +163,13 @@ nn::Pass Decoder::begin_pass(i64 batch, i64 time, i64 first_position) {
   for (i64 n = 0; n < batch * time; ++n) {
     activations_.positions[n] = static_cast<int32_t>(first_position + n % time);
   }
-  return {.pool = pool_, .scratch = activations_.scratch, .batch = batch, .time = time, .key = {}};
+  return {.pool = pool_,
+          .scratch = activations_.scratch,
+          .batch = batch,
+          .time = time,
+          .key = {},
+          .positions = activations_.positions,
+          .compute = options_.compute};
 }
 
 store::Pin Decoder::pin_gradients(size_t segment) {
@@ -191,7 +198,8 @@ void Decoder::walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* ge
       cache.length = generation->length;
     }
     pass.layer = layer + 1;
-    block_forward(pass, bind_block(config_, layer, {values}, adapters_), activations_.blocks[layer],
+    const RopeTables& rope = generation != nullptr ? generation->rope : rope_;
+    block_forward(pass, bind_block(config_, layer, {values}, adapters_, rope), activations_.blocks[layer],
                   generation != nullptr ? &cache : nullptr,
                   last ? activations_.final_x : activations_.blocks[layer + 1].x);
   }
@@ -208,7 +216,7 @@ Decoder::PinnedHead Decoder::pin_head() {
 
 void Decoder::final_forward(nn::Pass& pass, i64 first, i64 rows) {
   const store::Pin values = segments_.pin(segments_.count() - 1);
-  nn::norm_forward(pass, bind_norm(config_, "final_norm", {values}), rows,
+  nn::norm_forward(pass, bind_norm(config_, "final_norm", sizes_.hidden, {values}), rows,
                    activations_.final_x + first * sizes_.hidden, activations_.hidden,
                    activations_.final_norm);
 }
@@ -218,7 +226,8 @@ void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
   {
     const store::Pin values = segments_.pin(last);
     const store::Pin gradients = pin_gradients(last);
-    const nn::Norm norm = bind_norm(config_, "final_norm", {values, trained_base() ? &gradients : nullptr});
+    const nn::Norm norm =
+        bind_norm(config_, "final_norm", sizes_.hidden, {values, trained_base() ? &gradients : nullptr});
     nn::norm_backward(pass, norm, pass.rows(), activations_.d_x, activations_.final_x,
                       activations_.final_norm, 0, activations_.d_x);
   }
@@ -229,7 +238,7 @@ void Decoder::walk_backward(nn::Pass& pass, const int32_t* tokens) {
     const store::Pin values = segments_.pin(layer + 1);
     const store::Pin gradients = pin_gradients(layer + 1);
     const Block block =
-        bind_block(config_, layer, {values, trained_base() ? &gradients : nullptr}, adapters_);
+        bind_block(config_, layer, {values, trained_base() ? &gradients : nullptr}, adapters_, rope_);
     const bool bottom = !trained_base() && layer == lowest;
     pass.layer = layer + 1;
     block_backward(pass, block, activations_.blocks[layer], activations_.gradients,

@@ -12,6 +12,7 @@
 #include "models/lookup_gradient.h"
 #include "models/model.h"
 #include "models/plan.h"
+#include "models/rotary.h"
 #include "nn/head.h"
 #include "store/memory.h"
 
@@ -44,6 +45,8 @@ class Decoder final : public Model {
     uint32_t max_length = 0;
     uint32_t length = 0;
     std::vector<float> logits;  // [V]
+    store::Memory rope_memory;  // when max_length is beyond what rope_ covers
+    RopeTables rope;
   };
 
   bool trained_base() const { return options_.method == Method::kFull; }
@@ -77,6 +80,7 @@ class Decoder final : public Model {
   std::vector<Parameter> parameters_;
   Arena arena_;
   Activations activations_;
+  RopeTables rope_;  // for max_length positions
   store::Memory workspace_;
   std::unique_ptr<Generation> generation_;
 };

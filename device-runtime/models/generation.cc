@@ -18,6 +18,13 @@ void Decoder::begin_generation(uint32_t max_length) {
   const uint64_t floats = static_cast<uint64_t>(sizes_.layers * max_length * 2 * sizes_.attention.kv_width());
   generation->cache = store::Memory(floats * sizeof(float), "the key-value cache");
   generation->max_length = max_length;
+  generation->rope = rope_;
+  if (rope_table_elements(config_, max_length) > rope_table_elements(config_, options_.max_length)) {
+    const auto elements = static_cast<uint64_t>(rope_table_elements(config_, max_length));
+    generation->rope_memory = store::Memory(elements * sizeof(float), "the positions' angles");
+    generation->rope =
+        make_rope_tables(config_, max_length, reinterpret_cast<float*>(generation->rope_memory.data()));
+  }
   generation->logits.resize(static_cast<size_t>(sizes_.vocab));
   generation_ = std::move(generation);
 }

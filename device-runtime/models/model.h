@@ -12,6 +12,7 @@
 
 #include "mft/v1/model.pb.h"
 #include "mft/v1/run.pb.h"
+#include "kernels/types.h"
 #include "store/segments.h"
 
 namespace mft {
@@ -69,6 +70,7 @@ struct ModelOptions {
   std::vector<v1::LoraTarget> adapters;  // kLora, kFrozen
   float adapter_dropout = 0;             // on the adapters' input, training passes only
   uint64_t seed = 0;                     // initial adapter values
+  kernels::Compute compute = kernels::Compute::kF32;  // of the products of linear layers and the head
   uint32_t max_rows = 1;
   uint32_t max_length = 1;
 };

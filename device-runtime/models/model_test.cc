@@ -111,7 +111,6 @@ TEST(Model, RefusesConfigurationsItCannotRun) {
     return code_of([&] { check_config(config); });
   };
   EXPECT_EQ(with([](v1::ModelConfig&) {}), "");
-  EXPECT_EQ(with([](v1::ModelConfig& c) { c.set_position(v1::POSITION_ROPE); }), "model.config-unsupported");
   EXPECT_EQ(with([](v1::ModelConfig& c) { c.set_position(static_cast<v1::PositionKind>(9)); }),
             "model.config-unsupported");
   EXPECT_EQ(with([](v1::ModelConfig& c) { c.clear_norm(); }), "model.config-unsupported");

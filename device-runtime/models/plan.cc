@@ -13,7 +13,10 @@ struct Shared {
   float* stream = nullptr;  // [N, C]
   nn::NormSaved norm;
   float* normed = nullptr;  // [N, C]
+  float* branch = nullptr;  // [N, C], with post norms
   float* qkv = nullptr;
+  float* scored = nullptr;   // with a q/k norm
+  float* qk_rstd = nullptr;  // [N, H + Hkv]
   float* attended = nullptr;
   float* logsumexp = nullptr;
   float* up = nullptr;
@@ -24,6 +27,7 @@ class Planner {
  public:
   Planner(Arena& arena, const v1::ModelConfig& config, const ModelOptions& options, const Adapters& adapters)
       : arena_(arena),
+        config_(config),
         sizes_(config),
         options_(options),
         adapters_(adapters),
@@ -35,13 +39,21 @@ class Planner {
     const bool training = options_.method != Method::kFrozen;
     all.gradients.narrow = take(std::max(sizes_.hidden, sizes_.attention.width()));
     all.gradients.wide = take(std::max(sizes_.attention.qkv_width(), sizes_.mlp.up_width()));
-    all.gradients.inner = sizes_.mlp.gated && training ? take(sizes_.mlp.inner) : all.gradients.wide;
+    take_inner_gradients(training, &all.gradients);
     all.hidden = all.gradients.narrow;
     all.positions = arena_.take<int32_t>(rows_).data();
+    all.rope = arena_.take<float>(rope_table_elements(config_, options_.max_length)).data();
+    if (training || sizes_.post_norms) all.scratch.branch = take(sizes_.hidden);
     // Forward and backward never need these at the same time.
     shared_.normed = all.gradients.narrow;
     shared_.activated = all.gradients.wide;
     shared_.norm = take_norm();
+    shared_.branch = all.scratch.branch;
+    if (sizes_.qk_norm) {
+      shared_.scored = all.gradients.wide;
+      shared_.qk_rstd = take(sizes_.attention.heads + sizes_.attention.kv_heads);
+      all.gradients.qk_rstd = shared_.qk_rstd;
+    }
     if (first_saved_ > 0) {
       shared_.stream = take(sizes_.hidden);
       shared_.qkv = take(sizes_.attention.qkv_width());
@@ -54,10 +66,7 @@ class Planner {
     }
     all.final_x = training ? take(sizes_.hidden) : shared_.stream;
     all.final_norm = training ? take_norm() : shared_.norm;
-    if (training) {
-      all.d_x = take(sizes_.hidden);
-      all.scratch.branch = take(sizes_.hidden);
-    }
+    if (training) all.d_x = take(sizes_.hidden);
     take_adapter_scratch(&all.scratch);
     return all;
   }
@@ -66,12 +75,28 @@ class Planner {
   float* take(i64 width) { return arena_.take<float>(rows_ * width).data(); }
   nn::NormSaved take_norm() { return {take(1), take(1)}; }
 
+  void take_scored(BlockActivations* block) const {
+    block->scored = sizes_.qk_norm ? shared_.scored : block->qkv;
+    block->qk_rstd = shared_.qk_rstd;
+  }
+
+  // The gradient of the MLP's inside is used up before that of attention begins, which may need q and k again.
+  void take_inner_gradients(bool training, BlockGradients* gradients) {
+    gradients->inner = gradients->wide;
+    if (!training || !(sizes_.mlp.gated || sizes_.qk_norm)) return;
+    const i64 again = sizes_.qk_norm ? sizes_.attention.qkv_width() : 0;
+    gradients->inner = take(std::max(sizes_.mlp.inner, again));
+    if (sizes_.qk_norm) gradients->scored = gradients->inner;
+  }
+
   BlockActivations shared_block() const {
     BlockActivations block;
     block.x = block.mid = shared_.stream;
     block.attn_norm = block.mlp_norm = shared_.norm;
     block.attn_normed = block.mlp_normed = shared_.normed;
     block.qkv = shared_.qkv;
+    take_scored(&block);
+    block.attn_post = block.mlp_post = {shared_.branch, shared_.norm};
     block.attended = shared_.attended;
     block.logsumexp = shared_.logsumexp;
     block.up = shared_.up;
@@ -88,6 +113,11 @@ class Planner {
     block.attn_norm = take_norm();
     block.attn_normed = read_by_backward(Module::kQkv) ? take(sizes_.hidden) : shared_.normed;
     block.qkv = take(sizes_.attention.qkv_width());
+    take_scored(&block);
+    if (sizes_.post_norms) {
+      block.attn_post = {take(sizes_.hidden), take_norm()};
+      block.mlp_post = {take(sizes_.hidden), take_norm()};
+    }
     block.attended = take(sizes_.attention.width());
     block.logsumexp = take(sizes_.attention.heads);
     block.mid = take(sizes_.hidden);
@@ -109,6 +139,7 @@ class Planner {
   }
 
   Arena& arena_;
+  const v1::ModelConfig& config_;
   Sizes sizes_;
   const ModelOptions& options_;
   const Adapters& adapters_;

@@ -9,6 +9,7 @@
 #include "models/block.h"
 #include "models/config.h"
 #include "models/model.h"
+#include "models/rotary.h"
 
 namespace mft::models {
 
@@ -20,6 +21,7 @@ struct Activations {
   BlockGradients gradients;
   float* d_x = nullptr;          // [N, C] gradient of the residual stream
   int32_t* positions = nullptr;  // [N]
+  float* rope = nullptr;         // [rope_table_elements] for max_length positions
   nn::Scratch scratch;           // all but .kernel
 };
 

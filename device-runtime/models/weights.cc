@@ -67,33 +67,47 @@ nn::Linear bind_linear(const v1::ModelConfig& config, uint32_t layer, Module mod
 
 }  // namespace
 
-nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors) {
+nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, i64 channels,
+                   const Tensors& tensors) {
   const Sizes sizes(config);
   nn::Norm norm;
   norm.kind = sizes.norm;
   norm.eps = sizes.norm_eps;
-  norm.channels = sizes.hidden;
-  norm.weight = tensors.vector(name + ".weight", sizes.hidden);
-  norm.d_weight = tensors.gradient(name + ".weight", {sizes.hidden});
+  norm.channels = channels;
+  norm.weight = tensors.vector(name + ".weight", channels);
+  norm.d_weight = tensors.gradient(name + ".weight", {channels});
   if (norm.kind == nn::NormKind::kLayer) {
-    norm.bias = tensors.vector(name + ".bias", sizes.hidden);
-    norm.d_bias = tensors.gradient(name + ".bias", {sizes.hidden});
+    norm.bias = tensors.vector(name + ".bias", channels);
+    norm.d_bias = tensors.gradient(name + ".bias", {channels});
   }
   return norm;
 }
 
 Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors,
-                 const Adapters& adapters) {
+                 const Adapters& adapters, const RopeTables& rope) {
   const Sizes sizes(config);
+  const auto norm = [&](const char* name, i64 channels) {
+    return bind_norm(config, block_tensor(layer, name), channels, tensors);
+  };
+  const bool sliding = slides(config, layer);
   Block block;
-  block.attn_norm = bind_norm(config, block_tensor(layer, "attn_norm"), tensors);
+  block.attn_norm = norm("attn_norm", sizes.hidden);
   block.qkv = bind_linear(config, layer, Module::kQkv, tensors, adapters);
+  if (sizes.qk_norm) {
+    block.query_key.q_norm = norm("attn.q_norm", sizes.attention.head_dim);
+    block.query_key.k_norm = norm("attn.k_norm", sizes.attention.head_dim);
+  }
+  block.query_key.angles = sliding ? rope.sliding : rope.full;
+  block.query_key.positions = rope.positions;
   block.attention = sizes.attention;
+  block.attention.window = sliding ? config.sliding_window() : 0;
   block.out = bind_linear(config, layer, Module::kOut, tensors, adapters);
-  block.mlp_norm = bind_norm(config, block_tensor(layer, "mlp_norm"), tensors);
+  if (sizes.post_norms) block.attn_post_norm = norm("attn_post_norm", sizes.hidden);
+  block.mlp_norm = norm("mlp_norm", sizes.hidden);
   block.up = bind_linear(config, layer, Module::kUp, tensors, adapters);
   block.activation = sizes.mlp;
   block.down = bind_linear(config, layer, Module::kDown, tensors, adapters);
+  if (sizes.post_norms) block.mlp_post_norm = norm("mlp_post_norm", sizes.hidden);
   return block;
 }
 
@@ -102,6 +116,7 @@ nn::Embedding bind_embedding(const v1::ModelConfig& config, const Tensors& tenso
   nn::Embedding embedding;
   embedding.channels = sizes.hidden;
   embedding.vocab = sizes.vocab;
+  if (config.embed_scale() != 0) embedding.scale = config.embed_scale();
   embedding.token_table = tensors.matrix("embed.tokens", sizes.vocab, sizes.hidden);
   embedding.d_tokens = tensors.gradient("embed.tokens", {sizes.vocab, sizes.hidden});
   if (config.position() == v1::POSITION_LEARNED) {
@@ -117,6 +132,7 @@ nn::Head bind_head(const v1::ModelConfig& config, const std::string& name, const
   nn::Head head;
   head.channels = sizes.hidden;
   head.vocab = sizes.vocab;
+  head.softcap = config.logit_softcap();
   head.weight = tensors.matrix(name, sizes.vocab, sizes.hidden);
   head.d_weight = tensors.gradient(name, {sizes.vocab, sizes.hidden});
   return head;

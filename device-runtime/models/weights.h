@@ -5,6 +5,7 @@
 #include "models/adapters.h"
 #include "models/block.h"
 #include "models/config.h"
+#include "models/rotary.h"
 #include "nn/embedding.h"
 #include "nn/head.h"
 #include "store/segments.h"
@@ -22,10 +23,10 @@ struct Tensors {
 };
 
 Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& tensors,
-                 const Adapters& adapters);
+                 const Adapters& adapters, const RopeTables& rope);
 // d_tokens is the segment's own gradient; the decoder replaces it when the embedding is tied.
 nn::Embedding bind_embedding(const v1::ModelConfig& config, const Tensors& tensors);
-nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors);
+nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, i64 channels, const Tensors& tensors);
 // name: "embed.tokens" of the embedding segment when tied, else "lm_head.weight" of the final one.
 nn::Head bind_head(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors);
 

@@ -13,8 +13,9 @@ kernels::AttentionShape shape_of(const Attention& attention, i64 batch, i64 time
           .heads = attention.heads,
           .kv_heads = attention.kv_heads,
           .head_dim = attention.head_dim,
-          .window = 0,
-          .scale = attention.scale};
+          .window = attention.window,
+          .scale = attention.scale,
+          .softcap = attention.softcap};
 }
 
 }  // namespace

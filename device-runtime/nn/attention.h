@@ -1,4 +1,4 @@
-// Causal self-attention between the fused qkv product and the output product.
+// Causal self-attention between the fused qkv product (nn/query_key.h) and the output product.
 #pragma once
 
 #include "nn/pass.h"
@@ -9,7 +9,9 @@ struct Attention {
   i64 heads = 0;     // H
   i64 kv_heads = 0;  // Hkv
   i64 head_dim = 0;  // D
-  float scale = 0;   // 1 / sqrt(D)
+  float scale = 0;   // of the scores, 1 / sqrt(D) unless the model says otherwise
+  float softcap = 0;  // scores become softcap * tanh(score / softcap); 0: off
+  i64 window = 0;    // a query sees its `window` newest keys, itself included; 0: all
 
   i64 width() const { return heads * head_dim; }                       // of out
   i64 qkv_width() const { return (heads + 2 * kv_heads) * head_dim; }  // of qkv

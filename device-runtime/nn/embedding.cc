@@ -1,5 +1,6 @@
 #include "nn/embedding.h"
 
+#include "kernels/elementwise.h"
 #include "kernels/embedding.h"
 
 namespace mft::nn {
@@ -8,6 +9,7 @@ void embedding_forward(const Pass& pass, const Embedding& embedding, const int32
                        const int32_t* positions, float* y) {
   const i64 rows = pass.rows(), channels = embedding.channels;
   kernels::embedding_forward(pass.pool, rows, channels, tokens, embedding.token_table, embedding.vocab, 0, y);
+  if (embedding.scale != 1) kernels::scale(pass.pool, rows * channels, embedding.scale, y, y);
   if (embedding.positions > 0) {
     kernels::embedding_forward(pass.pool, rows, channels, positions, embedding.position_table,
                                embedding.positions, 1, y);
@@ -22,12 +24,13 @@ void embedding_backward(const Pass& pass, const Embedding& embedding, const int3
   if (pass.dropout > 0) {
     kernels::dropout(pass.pool, rows * channels, dy, dy, pass.site(Site::kEmbedding, pass.dropout));
   }
-  if (embedding.d_tokens != nullptr) {
-    kernels::embedding_backward(pass.pool, rows, channels, tokens, dy, embedding.vocab, embedding.d_tokens);
-  }
   if (embedding.d_positions != nullptr) {
     kernels::embedding_backward(pass.pool, rows, channels, positions, dy, embedding.positions,
                                 embedding.d_positions);
+  }
+  if (embedding.d_tokens != nullptr) {
+    if (embedding.scale != 1) kernels::scale(pass.pool, rows * channels, embedding.scale, dy, dy);
+    kernels::embedding_backward(pass.pool, rows, channels, tokens, dy, embedding.vocab, embedding.d_tokens);
   }
 }
 

@@ -9,6 +9,7 @@ struct Embedding {
   i64 channels = 0;                 // C
   i64 vocab = 0;                    // V
   i64 positions = 0;                // P; 0: no learned positions
+  float scale = 1;                  // of the token embeddings
   kernels::Weights token_table;     // [V, C]
   kernels::Weights position_table;  // [P, C]
   float* d_tokens = nullptr;        // [V, C]

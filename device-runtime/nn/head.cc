@@ -9,7 +9,7 @@ namespace mft::nn {
 
 HeadLoss head_loss(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets) {
   const kernels::CrossEntropyResult result =
-      kernels::cross_entropy_forward(pass.pool, {pass.rows(), head.channels, head.vocab}, hidden, head.weight,
+      kernels::cross_entropy_forward(pass.pool, {pass.rows(), head.channels, head.vocab, head.softcap}, hidden, head.weight,
                                      targets, nullptr, pass.scratch.kernel);
   return {result.loss_sum, result.tokens};
 }
@@ -17,18 +17,19 @@ HeadLoss head_loss(const Pass& pass, const Head& head, const float* hidden, cons
 HeadLoss head_loss_backward(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets,
                             float scale, float* d_hidden) {
   const kernels::CrossEntropyResult result = kernels::cross_entropy_forward_backward(
-      pass.pool, {pass.rows(), head.channels, head.vocab}, hidden, head.weight, targets, scale, nullptr,
+      pass.pool, {pass.rows(), head.channels, head.vocab, head.softcap}, hidden, head.weight, targets, scale, nullptr,
       d_hidden, head.d_weight, pass.scratch.kernel);
   return {result.loss_sum, result.tokens};
 }
 
 void head_logits(const Pass& pass, const Head& head, i64 rows, const float* hidden, float* logits) {
   kernels::gemm(pass.pool, kernels::GemmOp::kNT, rows, head.vocab, head.channels, hidden, head.channels,
-                head.weight, head.channels, logits, head.vocab, 0, {}, pass.scratch.kernel);
+                head.weight, head.channels, logits, head.vocab, 0, {.compute = pass.compute}, pass.scratch.kernel);
+  if (head.softcap != 0) kernels::softcap(pass.pool, rows * head.vocab, head.softcap, logits);
 }
 
 size_t head_workspace(int threads, const Head& head, i64 rows, bool backward) {
-  return std::max(kernels::cross_entropy_workspace(threads, {rows, head.channels, head.vocab}, backward),
+  return std::max(kernels::cross_entropy_workspace(threads, {rows, head.channels, head.vocab, 0}, backward),
                   kernels::gemm_workspace(threads, kernels::GemmOp::kNT, rows, head.vocab, head.channels));
 }
 

@@ -11,6 +11,7 @@ struct Head {
   i64 vocab = 0;              // V
   kernels::Weights weight;    // [V, C]; the token embedding when tied
   float* d_weight = nullptr;  // [V, C], added to; null: frozen
+  float softcap = 0;          // logits become softcap * tanh(logit / softcap); 0: off
 };
 
 struct HeadLoss {

@@ -41,10 +41,10 @@ void adapters_forward(const Pass& pass, const Linear& linear, i64 rows, const fl
     const i64 r = adapter.rank;
     float* low = adapter.saved_low != nullptr ? adapter.saved_low : pass.scratch.low;
     kernels::gemm(pass.pool, GemmOp::kNT, r, rows, linear.in, adapter.a, linear.in, input, linear.in, low,
-                  rows, 0, {}, pass.scratch.kernel);
+                  rows, 0, {.compute = pass.compute}, pass.scratch.kernel);
     transpose(adapter.rows, r, adapter.b, pass.scratch.b_t);
     kernels::gemm(pass.pool, GemmOp::kTN, rows, adapter.rows, r, low, rows, pass.scratch.b_t, adapter.rows,
-                  y + adapter.row_begin, linear.out, 1, {.alpha = adapter.scale}, pass.scratch.kernel);
+                  y + adapter.row_begin, linear.out, 1, {.alpha = adapter.scale, .compute = pass.compute}, pass.scratch.kernel);
   }
 }
 
@@ -60,25 +60,25 @@ void adapters_backward(const Pass& pass, const Linear& linear, i64 rows, const f
     const float* dy_rows = dy + adapter.row_begin;
     if (trained) {  // dB = scale * dy^T (A x)^T
       kernels::gemm(pass.pool, GemmOp::kNN, r, adapter.rows, rows, adapter.saved_low, rows, dy_rows,
-                    linear.out, scratch.d_b_t, adapter.rows, 0, {.alpha = adapter.scale}, scratch.kernel);
+                    linear.out, scratch.d_b_t, adapter.rows, 0, {.alpha = adapter.scale, .compute = pass.compute}, scratch.kernel);
       add_transposed(adapter.rows, r, scratch.d_b_t, adapter.d_b);
     }
     transpose(adapter.rows, r, adapter.b, scratch.b_t);
     kernels::gemm(pass.pool, GemmOp::kNT, r, rows, adapter.rows, scratch.b_t, adapter.rows, dy_rows,
-                  linear.out, scratch.low, rows, 0, {.alpha = adapter.scale}, scratch.kernel);
+                  linear.out, scratch.low, rows, 0, {.alpha = adapter.scale, .compute = pass.compute}, scratch.kernel);
     if (trained) {  // dA = (scale * dy B)^T x
       kernels::gemm(pass.pool, GemmOp::kNN, r, linear.in, rows, scratch.low, rows, input, linear.in,
-                    adapter.d_a, linear.in, 1, {}, scratch.kernel);
+                    adapter.d_a, linear.in, 1, {.compute = pass.compute}, scratch.kernel);
     }
     if (dx == nullptr) continue;
     if (pass.adapter_dropout <= 0) {
       kernels::gemm(pass.pool, GemmOp::kTN, rows, linear.in, r, scratch.low, rows, adapter.a, linear.in, dx,
-                    linear.in, 1, {}, scratch.kernel);
+                    linear.in, 1, {.compute = pass.compute}, scratch.kernel);
     } else {
       // The mask acts on the adapter's share of dx alone. scratch.dropped, the masked input, is overwritten:
       // it is made again if another adapter needs it.
       kernels::gemm(pass.pool, GemmOp::kTN, rows, linear.in, r, scratch.low, rows, adapter.a, linear.in,
-                    scratch.dropped, linear.in, 0, {}, scratch.kernel);
+                    scratch.dropped, linear.in, 0, {.compute = pass.compute}, scratch.kernel);
       kernels::dropout(pass.pool, rows * linear.in, scratch.dropped, scratch.dropped,
                        pass.site(site, pass.adapter_dropout));
       kernels::add(pass.pool, rows * linear.in, dx, scratch.dropped, dx);
@@ -92,7 +92,8 @@ void adapters_backward(const Pass& pass, const Linear& linear, i64 rows, const f
 void linear_forward(const Pass& pass, const Linear& linear, i64 rows, const float* x, const float* residual,
                     float* y) {
   kernels::gemm(pass.pool, GemmOp::kNT, rows, linear.out, linear.in, x, linear.in, linear.weight, linear.in,
-                y, linear.out, 0, {.bias = linear.bias, .residual = residual, .ld_residual = linear.out},
+                y, linear.out, 0, {.bias = linear.bias, .residual = residual, .ld_residual = linear.out,
+                 .compute = pass.compute},
                 pass.scratch.kernel);
   if (!linear.adapters.empty()) adapters_forward(pass, linear, rows, x, y);
 }
@@ -104,11 +105,11 @@ void linear_backward(const Pass& pass, const Linear& linear, i64 rows, const flo
   }
   if (linear.d_weight != nullptr) {
     kernels::gemm(pass.pool, GemmOp::kTN, linear.out, linear.in, rows, dy, linear.out, x, linear.in,
-                  linear.d_weight, linear.in, 1, {}, pass.scratch.kernel);
+                  linear.d_weight, linear.in, 1, {.compute = pass.compute}, pass.scratch.kernel);
   }
   if (dx != nullptr) {
     kernels::gemm(pass.pool, GemmOp::kNN, rows, linear.in, linear.out, dy, linear.out, linear.weight,
-                  linear.in, dx, linear.in, 0, {}, pass.scratch.kernel);
+                  linear.in, dx, linear.in, 0, {.compute = pass.compute}, pass.scratch.kernel);
   }
   if (!linear.adapters.empty()) adapters_backward(pass, linear, rows, x, dy, dx);
 }

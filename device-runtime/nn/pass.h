@@ -30,7 +30,7 @@ enum class Site : uint32_t {
 // Buffers that every layer of a pass uses in turn; sizes are planned by models/plan.
 struct Scratch {
   std::span<std::byte> kernel;  // for the kernels' own packing
-  float* branch = nullptr;      // [N, C]: a residual branch on its way through its dropout
+  float* branch = nullptr;      // [N, C]: a residual branch on its way through its post norm and dropout
   float* dropped = nullptr;     // [N, max in]: an adapter's input behind its dropout
   float* low = nullptr;         // [r, N]: a gradient on its way through an adapter
   float* b_t = nullptr;         // [r, max out]: B transposed
@@ -46,6 +46,8 @@ struct Pass {
   float adapter_dropout = 0;  // 0 outside training
   kernels::DropoutSite key;   // seed, step, micro-batch
   uint32_t layer = 0;
+  const int32_t* positions = nullptr;  // [N] of the tokens in their sequences
+  kernels::Compute compute = kernels::Compute::kF32;  // of the products of linear layers and the head
 
   i64 rows() const { return batch * time; }  // N
   kernels::DropoutSite site(Site which, float probability) const {

@@ -25,6 +25,8 @@ CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, co
     for (i64 v = 0; v < s.vocab; ++v) {
       double sum = 0;
       for (i64 c = 0; c < s.channels; ++c) sum += static_cast<double>(h[c]) * W[v * s.channels + c];
+      const auto cap = static_cast<double>(s.softcap);
+      if (cap > 0) sum = cap * std::tanh(sum / cap);
       logits[static_cast<std::size_t>(v)] = sum;
       largest = std::max(largest, sum);
     }
@@ -38,8 +40,9 @@ CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, co
     if (d_hidden == nullptr && dW == nullptr) continue;
     std::fill(dh.begin(), dh.end(), 0.0);
     for (i64 v = 0; v < s.vocab; ++v) {
-      const double d = (std::exp(logits[static_cast<std::size_t>(v)] - lse) - (v == targets[n] ? 1.0 : 0.0)) *
-                       gradient_scale;
+      double d = (std::exp(logits[static_cast<std::size_t>(v)] - lse) - (v == targets[n] ? 1.0 : 0.0)) *
+                 gradient_scale;
+      if (s.softcap > 0) d *= 1 - std::pow(logits[static_cast<std::size_t>(v)] / static_cast<double>(s.softcap), 2);
       for (i64 c = 0; c < s.channels; ++c) {
         dh[static_cast<std::size_t>(c)] += d * W[v * s.channels + c];
         if (dW != nullptr) dW[v * s.channels + c] += static_cast<T>(d * h[c]);

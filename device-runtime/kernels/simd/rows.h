@@ -50,6 +50,7 @@ void adamw(i64 n, const AdamWStep&, float* p, float* g, float* m, float* v, bool
 void rope(i64 heads, i64 D, const float* angles, bool inverse, float* x);
 
 void logsumexp(i64 n, const float* logits, float* largest, float* total);
-void softmax_gradient(i64 n, float* logits, float lse, float factor);
+void softcap(i64 n, float cap, float* logits);
+void softmax_gradient(i64 n, float* logits, float lse, float factor, float cap);
 
 }  // namespace mft::kernels::MFT_ISA

@@ -19,8 +19,24 @@ void logsumexp(i64 n, const float* logits, float* largest, float* total) {
   *largest = bound;
 }
 
-void softmax_gradient(i64 n, float* logits, float lse, float factor) {
+void softcap(i64 n, float cap, float* logits) {
+  const Lanes inner = set(1.0f / cap), outer = set(cap);
+  for_lanes(n, [&](i64 i, auto count) {
+    store(mul(tanh(mul(load(logits + i, count), inner)), outer), logits + i, count);
+  });
+}
+
+void softmax_gradient(i64 n, float* logits, float lse, float factor, float cap) {
   const Lanes offset = set(lse), scale = set(factor);
+  if (cap > 0.0f) {
+    const Lanes inverse = set(1.0f / cap);
+    for_lanes(n, [&](i64 i, auto count) {
+      const Lanes logit = load(logits + i, count), ratio = mul(logit, inverse);
+      const Lanes slope = mul(sub(set(1.0f), mul(ratio, ratio)), scale);
+      store(mul(exp(sub(logit, offset)), slope), logits + i, count);
+    });
+    return;
+  }
   for_lanes(n, [&](i64 i, auto count) {
     store(mul(exp(sub(load(logits + i, count), offset)), scale), logits + i, count);
   });

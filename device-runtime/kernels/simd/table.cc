@@ -46,6 +46,7 @@ constexpr Table kTable{
     .attention_delta = attention_delta,
     .attention_decode = attention_decode,
     .logsumexp = logsumexp,
+    .softcap = softcap,
     .softmax_gradient = softmax_gradient,
 };
 

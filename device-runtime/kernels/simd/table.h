@@ -121,8 +121,11 @@ struct Table {
 
   // Folds n logits into the running maximum and sum of exponentials (of logits minus that maximum).
   void (*logsumexp)(i64 n, const float* logits, float* largest, float* sum);
-  // logits[i] = exp(logits[i] - lse) * scale
-  void (*softmax_gradient)(i64 n, float* logits, float lse, float scale);
+  // logits[i] = cap * tanh(logits[i] / cap)
+  void (*softcap)(i64 n, float cap, float* logits);
+  // logits[i] = exp(logits[i] - lse) * scale; with a cap (not 0) also times the slope of softcap where it gave
+  // logits[i].
+  void (*softmax_gradient)(i64 n, float* logits, float lse, float scale, float cap);
 };
 
 // The table in use (kernels/isa.h).
