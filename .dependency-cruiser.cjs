@@ -3,7 +3,7 @@ const floors = [
   ['commands'],
   ['ui'],
   ['sweep', 'farm'],
-  ['session'],
+  ['session', 'bench'],
   ['runs'],
   ['plan'],
   ['device'],

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds into dist/: the command line (TypeScript) and the runtimes (C++). Usage: scripts/build.sh ts|runtime [ABI ...]
+# Builds into dist/: the command line (TypeScript) and the runtimes (C++). Usage: scripts/build.sh ts|runtime [ABI ...]|bench
 # ABI: x86_64 arm64-v8a (default: both). Runtimes are static, stripped, and small enough to ship in the npm package.
+# bench: build/bench/bench/mft-bench, the program of `mft bench` that can load OpenBLAS; it stays on this machine.
 # MFT_TESTS=ON in the environment builds the C++ tests beside them, from the same objects.
 set -eu
 cd "$(dirname "$0")/.."
@@ -41,5 +42,9 @@ case "$what" in
     [ $# -gt 0 ] || set -- x86_64 arm64-v8a
     for abi in "$@"; do build_runtime "$abi"; done
     ;;
-  *) echo "usage: scripts/build.sh ts | runtime [x86_64] [arm64-v8a]" >&2; exit 2 ;;
+  bench)
+    (cd device-runtime && cmake --preset bench >/dev/null && cmake --build --preset bench --target mft-bench)
+    ls -l build/bench/bench/mft-bench
+    ;;
+  *) echo "usage: scripts/build.sh ts | runtime [x86_64] [arm64-v8a] | bench" >&2; exit 2 ;;
 esac

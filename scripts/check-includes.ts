@@ -10,6 +10,7 @@ import { Command } from 'commander';
 /** Rooms, highest first (docs/ARCHITECTURE.md). */
 export const ROOMS = [
   'main',
+  'bench',
   'session',
   'power',
   'train',

@@ -39,6 +39,7 @@ const char* const kUsage =
     "  events --run ID [--after A:S]      the journal's events as varint-delimited DeviceFrames\n"
     "  facts                              one varint-delimited DeviceFacts\n"
     "  hash FILE...                       SHA-256 of files, as sha256sum prints them\n"
+    "  bench SPEC                         measures what a BenchSpec says; varint-delimited BenchFrames\n"
     "  version\n"
     "options:\n"
     "  --root DIR      mft's folder on the phone (/data/local/tmp/mft)\n"
@@ -78,7 +79,9 @@ Arguments parse_arguments(int argc, char** argv) {
       throw Failure("usage.option", "unknown option " + word);
     }
   }
-  if (arguments.command != "hash" && !arguments.files.empty()) {
+  if (arguments.command == "bench" && arguments.files.size() != 1)
+    throw Failure("usage.option", "bench wants one specification");
+  if (arguments.command != "hash" && arguments.command != "bench" && !arguments.files.empty()) {
     throw Failure("usage.option", arguments.command + " takes no files: " + arguments.files.front());
   }
   if (arguments.command == "hash" && arguments.files.empty())

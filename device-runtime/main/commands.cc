@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "bench/stdio.h"
 #include "session/frames.h"
 #include "session/run.h"
 
@@ -25,7 +26,7 @@ void print_message(const google::protobuf::MessageLite& message) {
 
 int exit_code_of(const std::string& code) {
   if (code == "run.already-running") return kAlreadyRunning;
-  for (const char* prefix : {"usage.", "run.", "spec."}) {
+  for (const char* prefix : {"usage.", "run.", "spec.", "bench."}) {
     if (code.starts_with(prefix)) return kWrongRequest;
   }
   return kFailed;
@@ -75,6 +76,11 @@ int hash(const Arguments& arguments) {
     }
   }
   return code;
+}
+
+int bench(const Arguments& arguments) {
+  bench::run(arguments.files.front(), bench::standard_streams());
+  return kDone;
 }
 
 }  // namespace mft::main

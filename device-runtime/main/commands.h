@@ -19,6 +19,7 @@ int run(const Arguments& arguments);
 int status(const Arguments& arguments);
 int events(const Arguments& arguments);
 int hash(const Arguments& arguments);
+int bench(const Arguments& arguments);
 
 // The exit code for a Failure that ended a command.
 int exit_code_of(const std::string& failure_code);

@@ -19,6 +19,7 @@ int carry_out(const mft::main::Arguments& arguments) {
   if (command == "status") return mft::main::status(arguments);
   if (command == "events") return mft::main::events(arguments);
   if (command == "hash") return mft::main::hash(arguments);
+  if (command == "bench") return mft::main::bench(arguments);
   if (command == "version" || command == "--version") {
     mft::main::print(std::string(MFT_VERSION) + "\n");
     return mft::main::kDone;

@@ -79,13 +79,20 @@ std::unique_ptr<Segments> Segments::open(std::vector<SegmentFile> files, Residen
 }
 
 std::unique_ptr<Segments> Segments::zeroed(std::span<const v1::Segment> layout) {
+  std::vector<v1::Segment> f32(layout.begin(), layout.end());
+  for (v1::Segment& segment : f32) {
+    for (v1::Tensor& tensor : *segment.mutable_tensors()) tensor.set_dtype(v1::DTYPE_F32);
+  }
+  return blank(f32);
+}
+
+std::unique_ptr<Segments> Segments::blank(std::span<const v1::Segment> layout) {
   std::unique_ptr<Segments> segments(new Segments());
   segments->residency_ = Residency::kPrivate;
   for (const v1::Segment& description : layout) {
     auto resident = std::make_unique<Resident>();
     resident->description = description;
     resident->description.clear_sha256();
-    for (v1::Tensor& tensor : *resident->description.mutable_tensors()) tensor.set_dtype(v1::DTYPE_F32);
     lay_out(&resident->description);
     resident->memory = Memory(resident->description.bytes(), "gradients and optimizer state");
     resident->data = resident->memory.data();

@@ -83,6 +83,8 @@ class Segments {
   // Zeroed private memory for tensors of these names and shapes (f32): gradients, moments, fresh adapters.
   // Offsets, sizes and hashes of the descriptions are ignored and laid out anew.
   static std::unique_ptr<Segments> zeroed(std::span<const v1::Segment> layout);
+  // The same for tensors of the types that the layout says.
+  static std::unique_ptr<Segments> blank(std::span<const v1::Segment> layout);
 
   ~Segments();
   Segments(const Segments&) = delete;
