@@ -58,6 +58,57 @@ describe('layers', () => {
     expect(back.train.epochs).toBe(2);
   });
 
+  test('targets are a list, or one text with commas; another text is an expression', () => {
+    const targets = (text: string) => resolveConfig([yaml(`lora: {targets: ${text}}`)]).lora.targets;
+    expect(targets('[q_proj, mlp.up_proj]')).toEqual(['q_proj', 'mlp.up_proj']);
+    expect(targets('"q_proj, v_proj,mlp.up_proj "')).toEqual(['q_proj', 'v_proj', 'mlp.up_proj']);
+    expect(targets('all-linear')).toEqual(['all-linear']);
+    expect(targets('".*[qv]_proj"')).toBe('.*[qv]_proj');
+    const flag = flagLayer({ 'lora.targets': { flag: '--targets', value: 'q_proj,v_proj' } });
+    expect(resolveConfig([yaml('lora: {targets: [c_attn]}'), flag]).lora.targets).toEqual([
+      'q_proj',
+      'v_proj',
+    ]);
+  });
+
+  test('overrides of single modules: names with dots, in YAML and in --set', () => {
+    const file = yaml('lora:\n  overrides:\n    mlp.down_proj: {r: 16, alpha: 32}\n    q_proj: {alpha: 1}\n');
+    const set = setLayer([
+      'lora.overrides.mlp.down_proj.r=4',
+      'lora.overrides.v_proj.r=2',
+      'lora.rslora=true',
+    ]);
+    const { lora } = resolveConfig([file, set]);
+    expect(lora.overrides).toEqual({
+      'mlp.down_proj': { r: 4, alpha: 32 },
+      q_proj: { alpha: 1 },
+      v_proj: { r: 2 },
+    });
+    expect(Object.keys(lora.overrides ?? {})).toEqual(['mlp.down_proj', 'q_proj', 'v_proj']);
+    expect(lora.rslora).toBe(true);
+    expect(resolveConfig([yaml(printConfig(resolveConfig([file, set])))]).lora).toEqual(lora);
+  });
+
+  test('with an adapter to go on from, what was not said stays open', () => {
+    const config = resolveConfig([yaml('lora: {init_adapter: ./a, r: 4}')]);
+    expect(config.lora).toEqual({ init_adapter: './a', r: 4 });
+    expect(resolveConfig([yaml(printConfig(config))])).toEqual(config);
+    expect(failure(() => resolveConfig([yaml('method: full\nlora: {init_adapter: ./a}')])).code).toBe(
+      'config.value',
+    );
+  });
+
+  test('numeric types: of the arithmetic and of the base weights', () => {
+    expect(resolveConfig([yaml('')])).toMatchObject({ compute: 'f32', model: { dtype: 'auto' } });
+    expect(resolveConfig([yaml('compute: bf16\nmodel: {dtype: int4}')])).toMatchObject({
+      compute: 'bf16',
+      model: { dtype: 'int4' },
+    });
+    const full = failure(() => resolveConfig([yaml('method: full\nmodel: {dtype: int8}')]));
+    expect(full.code).toBe('config.value');
+    expect(full.message).toContain('int8');
+  });
+
   test('the method decides the learning rate that nobody named', () => {
     expect(resolveConfig([yaml('method: full')]).train.learning_rate).toBe(1e-4);
     expect(resolveConfig([yaml('')]).train.learning_rate).toBe(2e-4);
@@ -132,6 +183,23 @@ describe('mistakes', () => {
       'config.type',
       'a.yaml:4: lora.targets.1: expected a text, found 3',
     ],
+    [
+      'lora:\n  targets: 3\n',
+      'config.type',
+      'a.yaml:2: lora.targets: expected a text or a list of texts, found 3',
+    ],
+    [
+      'lora:\n  overrides:\n    mlp.up_proj:\n      rank: 3\n',
+      'config.unknown-key',
+      'a.yaml:4: unknown key rank of lora.overrides "mlp.up_proj"',
+    ],
+    [
+      'lora:\n  overrides:\n    up_proj: {}\n',
+      'config.value',
+      'a.yaml:3: lora.overrides.up_proj: expected r, alpha or both',
+    ],
+    ['lora:\n  overrides: [q]\n', 'config.type', 'a.yaml:2: lora.overrides: expected'],
+    ['compute: f16\n', 'config.type', 'a.yaml:1: compute: expected one of f32, bf16, found the text "f16"'],
     [
       'train:\n  steps: 0\n',
       'config.value',

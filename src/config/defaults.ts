@@ -15,6 +15,7 @@ const WARMUP_RATIO = 0.03;
 export function withDefaults(config: PartialConfig): ResolvedConfig {
   const { train = {}, lora = {}, data = {}, sample = {} } = config;
   const method = config.method ?? 'lora';
+  if (method === 'full') checkFull(config);
   return {
     method,
     seed: config.seed ?? 42,
@@ -55,6 +56,25 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       top_p: sample.top_p ?? 0,
     },
   };
+}
+
+/** What is said of the model or of adapters has to be possible when every weight is trained. */
+function checkFull({ lora, model }: PartialConfig): void {
+  const dtype = model?.dtype;
+  if (dtype === 'int8' || dtype === 'int4')
+    throw new MftError(`method: full trains every weight, and weights in ${dtype} can not be trained`, {
+      code: 'config.value',
+      exit: ExitCode.usage,
+      suggestions: ['model.dtype: auto, f32, bf16 or f16', 'method: lora trains an adapter on such weights.'],
+    });
+  if (lora?.init_adapter !== undefined)
+    throw new MftError('method: full has no adapter, but lora.init_adapter (--init-adapter) names one', {
+      code: 'config.value',
+      exit: ExitCode.usage,
+      suggestions: [
+        'Leave one of them out; or merge it (mft runs pull RUN --out DIR --format hf) and train that model.',
+      ],
+    });
 }
 
 function loraSettings(lora: NonNullable<PartialConfig['lora']>): ResolvedConfig['lora'] {

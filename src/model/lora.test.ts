@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { MftError } from '../base/errors.ts';
 import { gpt2 } from './families/gpt2.ts';
-import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets, targetOf } from './lora.ts';
+import { qwen2 } from './families/qwen2.ts';
+import { adapterSegmentShape, adapterTensorNames, resolveLoraTargets, scaleOf, targetOf } from './lora.ts';
+import { summarizeAdapters } from './lora-summary.ts';
 import { canonicalSegments, tensorShape } from './pack/layout.ts';
-import type { LoraTarget } from './types.ts';
+import type { LoraOverride, LoraRequest, LoraTarget } from './types.ts';
 
 const config = gpt2.readConfig(
   { vocab_size: 50, n_embd: 12, n_layer: 2, n_head: 3, n_positions: 8, bos_token_id: 0, eos_token_id: 0 },
@@ -85,4 +87,109 @@ test('shapes of canonical tensors by name', () => {
     for (const { name, shape } of tensors) expect(tensorShape(name, config)).toEqual(shape);
   expect(tensorShape('blocks.2.attn.qkv.weight', config)).toBeUndefined();
   expect(tensorShape('lm_head.weight', config)).toBeUndefined();
+});
+
+const decoder = qwen2.readConfig(
+  {
+    vocab_size: 50,
+    hidden_size: 16,
+    intermediate_size: 24,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    max_position_embeddings: 32,
+    bos_token_id: 0,
+    eos_token_id: 0,
+  },
+  'test',
+);
+
+test('separate projections adapt their rows of the fused weights', () => {
+  const [q, k, v] = resolveLoraTargets(decoder, { modules: ['q_proj', 'k_proj', 'v_proj'], r: 2, alpha: 4 });
+  expect([q, k, v].map((target) => [target?.tensor, target?.rowBegin, target?.rowEnd])).toEqual([
+    ['blocks.0.attn.qkv.weight', 0, 16],
+    ['blocks.0.attn.qkv.weight', 16, 24],
+    ['blocks.0.attn.qkv.weight', 24, 32],
+  ]);
+  const all = resolveLoraTargets(decoder, { modules: ['all-linear'], r: 2, alpha: 4 });
+  expect(all).toHaveLength(21); // seven a layer; not the head
+});
+
+test('a text is an expression of whole paths', () => {
+  const meant = (modules: string) =>
+    resolveLoraTargets(decoder, { modules, r: 2, alpha: 4 }).map(({ module }) => module);
+  expect(meant('.*\\.[02]\\..*(q|v)_proj')).toEqual([
+    'model.layers.0.self_attn.q_proj',
+    'model.layers.0.self_attn.v_proj',
+    'model.layers.2.self_attn.q_proj',
+    'model.layers.2.self_attn.v_proj',
+  ]);
+  expect(() => meant('(q|v)_proj')).toThrow(/no linear module "\(q\|v\)_proj"/);
+});
+
+test('overrides give modules a rank and an alpha of their own, as peft: the first that means a module counts', () => {
+  const targets = resolveLoraTargets(decoder, {
+    modules: ['q_proj', 'down_proj'],
+    r: 8,
+    alpha: 16,
+    rslora: true,
+    overrides: {
+      '1.mlp.down_proj': { r: 4 },
+      'mlp.down_proj': { r: 32, alpha: 1 },
+      '.*\\.2\\..*q_proj': { alpha: 5 },
+    },
+  });
+  expect(targets.map(({ r, alpha }) => [r, alpha])).toEqual([
+    [8, 16],
+    [32, 1],
+    [8, 16],
+    [4, 1],
+    [8, 5],
+    [32, 1],
+  ]);
+  expect(targets.every(({ rslora }) => rslora)).toBe(true);
+  expect(scaleOf({ r: 4, alpha: 1, rslora: true })).toBe(0.5);
+  expect(scaleOf({ r: 4, alpha: 1, rslora: false })).toBe(0.25);
+});
+
+test('an override that changes nothing is an error that names it', () => {
+  const failure = (overrides: Record<string, LoraOverride>) => {
+    try {
+      resolveLoraTargets(decoder, { modules: ['q_proj', 'down_proj'], r: 8, alpha: 16, overrides });
+    } catch (error) {
+      if (error instanceof MftError) return error;
+    }
+    throw new Error('expected an MftError');
+  };
+  const typo = failure({ 'mlp.down_prj': { r: 16 } });
+  expect(typo).toMatchObject({ code: 'model.unknown-module', exit: 2 });
+  expect(typo.message).toContain('"mlp.down_prj" matches no module with an adapter');
+  expect(typo.suggestions[0]).toBe('Did you mean mlp.down_proj?');
+  const other = failure({ up_proj: { r: 16 } });
+  expect(other.message).toContain('"up_proj" is in the model, but has no adapter');
+  const never = failure({ q_proj: { r: 4 }, '0.self_attn.q_proj': { r: 2 } });
+  expect(never.code).toBe('config.value');
+  expect(never.message).toContain('r of "0.self_attn.q_proj" never counts: "q_proj" above it');
+  expect(failure({ q_proj: { r: 0 } }).code).toBe('model.bad-rank');
+});
+
+test('adapters in few words', () => {
+  const lines = (request: Partial<LoraRequest>) =>
+    summarizeAdapters(resolveLoraTargets(decoder, { r: 8, alpha: 16, ...request }));
+  expect(lines({ modules: ['q_proj', 'v_proj'] })).toEqual(['3 × q_proj,v_proj r 8 alpha 16']);
+  expect(
+    lines({
+      modules: ['q_proj', 'mlp.down_proj', '1.self_attn.k_proj'],
+      rslora: true,
+      overrides: { down_proj: { r: 16, alpha: 0.1 } },
+    }),
+  ).toEqual([
+    '3 × q_proj r 8 alpha 16 rslora',
+    '3 × down_proj r 16 alpha 0.1 rslora',
+    '1 × k_proj r 8 alpha 16 rslora',
+  ]);
+  // Two modules of GPT-2 have the same last name.
+  expect(summarizeAdapters(resolve(['c_proj', 'c_fc'], 4, 8))).toEqual([
+    '2 × attn.c_proj,c_fc,mlp.c_proj r 4 alpha 8',
+  ]);
 });

@@ -111,6 +111,7 @@ async function exportRun(
   const report = await exportResult(result, pack, {
     out: paths.export,
     format: result.method === 'full' ? 'hf' : 'peft',
+    dropout: adapterDropout(run),
     ...(operation.signal ? { signal: operation.signal } : {}),
     onProgress: (progress) => operation.onProgress?.({ ...progress, phase: 'export' }),
   });
@@ -119,6 +120,11 @@ async function exportRun(
     const { size: bytes } = await stat(path);
     store.addArtifact(run.id, { kind: 'export', name, path, sha256: await hashFile(path), bytes });
   }
+}
+
+/** lora_dropout of a run, for what PEFT keeps of it. */
+export function adapterDropout(run: RunRecord): number {
+  return mft.v1.RunSpec.decode(run.spec).train?.lora?.dropout ?? 0;
 }
 
 function readManifest(bytes: Uint8Array, id: string): mft.v1.CheckpointManifest {

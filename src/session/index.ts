@@ -1,6 +1,6 @@
 /** The life of a run: plan, deploy, launch, attach, replay, steer, collect. Other rooms import from here alone. */
 export { LinkLost, SessionClient } from './client.ts';
-export { type Collected, collect, collectedPaths } from './collect.ts';
+export { adapterDropout, type Collected, collect, collectedPaths } from './collect.ts';
 export { type ControlAction, controlActions } from './control.ts';
 export { DevicePhone } from './device-phone.ts';
 export { collectGarbage, type GarbageReport } from './gc.ts';

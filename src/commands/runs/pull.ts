@@ -4,7 +4,7 @@ import { ExitCode, MftError } from '../../base/errors.ts';
 import { exportResult, openModel, openResult } from '../../model/index.ts';
 import type { mft } from '../../protocol/index.ts';
 import { type RunRecord, RunStore } from '../../runs/index.ts';
-import { collect, collectedPaths } from '../../session/index.ts';
+import { adapterDropout, collect, collectedPaths } from '../../session/index.ts';
 import { plainRenderer } from '../../ui/plain.ts';
 import { BaseCommand } from '../base.ts';
 import { phoneOf } from '../shared/context.ts';
@@ -47,7 +47,12 @@ full fine-tuning as a Hugging Face folder. With --out another copy is written; -
     const pack = await openModel(run.model, { home: store.home });
     const format = flags.format === 'hf' || result.method === 'full' ? 'hf' : 'peft';
     const dtype = flags.dtype === 'bf16' || flags.dtype === 'f16' ? flags.dtype : undefined;
-    const report = await exportResult(result, pack, { out: flags.out, format, ...(dtype ? { dtype } : {}) });
+    const report = await exportResult(result, pack, {
+      out: flags.out,
+      format,
+      dropout: adapterDropout(run),
+      ...(dtype ? { dtype } : {}),
+    });
     this.log(`Exported as ${report.format}: ${report.dir}`);
     return { run: run.id, ...paths, exported: report };
   }
