@@ -1,0 +1,60 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { parseGgufHeader } from './header.ts';
+import { openGguf } from './reader.ts';
+
+/** scripts/oracle/gguf_types.py */
+const FIXTURE = join(import.meta.dirname, '../../../test/fixtures/gguf/types.gguf');
+const scratch = mkdtempSync(join(tmpdir(), 'mft-gguf-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+test('every storage type becomes the values that llama.cpp says, to the bit', async () => {
+  const reader = await openGguf(FIXTURE);
+  const stored = [...reader.tensors.keys()].filter((name) => reader.tensors.has(`${name}.f32`));
+  expect(new Set(stored.map((name) => reader.tensors.get(name)?.type))).toEqual(
+    new Set(['F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1', 'Q4_K', 'Q5_K', 'Q6_K']),
+  );
+  for (const name of stored) {
+    const total = 3 * 512;
+    expect(reader.shapes.get(name), name).toEqual([3, 512]);
+    const found = await reader.read(name, 0, total);
+    const expected = await reader.read(`${name}.f32`, 0, total);
+    expect(new Uint32Array(found.buffer), name).toEqual(new Uint32Array(expected.buffer));
+    // A range that begins and ends inside blocks.
+    expect(await reader.read(name, 300, 845), name).toEqual(expected.slice(300, 845));
+  }
+  await reader.close();
+});
+
+test('metadata keeps numbers, words and arrays', async () => {
+  const reader = await openGguf(FIXTURE);
+  expect(reader.metadata.get('general.architecture')).toBe('llama');
+  expect(reader.metadata.get('test.numbers')).toEqual([1, 2, 3]);
+  expect(reader.metadata.get('test.words')).toEqual(['ein', 'zwei', 'дrei']);
+  await reader.close();
+});
+
+test('a file cut short anywhere in its header or data is refused by name', async () => {
+  const whole = readFileSync(FIXTURE);
+  for (const length of [0, 3, 7, 12, 40, 200, 1000, whole.length - 1]) {
+    const path = join(scratch, `cut-${length}.gguf`);
+    writeFileSync(path, whole.subarray(0, length));
+    await expect(openGguf(path), `${length} bytes`).rejects.toMatchObject({ code: 'model.gguf-malformed' });
+  }
+});
+
+test('damaged headers never crash and never ask for more than the file has', () => {
+  const whole = readFileSync(FIXTURE);
+  const header = whole.subarray(0, 4096);
+  for (let at = 0; at < header.length; at += 1) {
+    const damaged = Buffer.from(whole);
+    damaged[at] = (damaged[at] ?? 0) ^ 0xff;
+    try {
+      parseGgufHeader(damaged, damaged.length, 'damaged.gguf');
+    } catch (error) {
+      expect((error as { code?: string }).code).toMatch(/^model\.gguf-/);
+    }
+  }
+});
