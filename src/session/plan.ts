@@ -8,7 +8,7 @@ import { version } from '../base/version.ts';
 import { printConfig, type ResolvedConfig } from '../config/index.ts';
 import { inspectTextFile } from '../data/index.ts';
 import { type DeviceProfile, deviceProfile, hashFile, runtimeBinary } from '../device/index.ts';
-import { type AdapterInit, type ModelPack, openAdapter, openModel } from '../model/index.ts';
+import { type AdapterInit, type ModelPack, openAdapter, openModel, type WeightType } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
@@ -32,7 +32,7 @@ export interface PlanRequest {
   /** First part of the run's id; default: the model's name. */
   name?: string | undefined;
   /** Storage of a Hugging Face folder's weights. */
-  dtype?: ResolvedConfig['model']['dtype'] | undefined;
+  dtype?: WeightType | undefined;
 }
 
 /** What a run that trains nothing takes beside the model. */
@@ -137,7 +137,11 @@ export async function planEvaluation(
 
 async function prepare(request: PlanRequest, operation: Operation) {
   const wait = operation.signal ? { signal: operation.signal } : {};
-  const pack = await openModel(request.model, { ...operation, home: request.store.home });
+  const pack = await openModel(request.model, {
+    ...operation,
+    home: request.store.home,
+    dtype: request.dtype,
+  });
   if (!pack.hasTokenizer)
     throw new MftError(`the model ${pack.name} has no tokenizer, so text can't be read with it`, {
       code: 'model.no-tokenizer',

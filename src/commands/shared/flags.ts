@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core';
+import { STORAGE_TYPES } from '../../model/index.ts';
 
 /** Flags and arguments that several commands take, each defined once. */
 export const deviceFlag = Flags.string({
@@ -35,7 +36,7 @@ export const computeFlag = Flags.option({
 
 export const dtypeFlag = Flags.option({
   helpValue: 'auto|f32|bf16|f16|int8|int4',
-  options: ['auto', 'f32', 'bf16', 'f16', 'int8', 'int4'] as const,
+  options: ['auto', ...STORAGE_TYPES] as const,
   summary:
     'How a Hugging Face folder is stored on the phone; auto: as it is. A pack stays as it was imported.',
 })();

@@ -37,9 +37,15 @@ export function describeModel(pack: ModelPack) {
     tokenizer: pack.hasTokenizer,
     source: manifest.source,
     created_by: manifest.createdBy,
+    storage: pack.storage,
     bytes: pack.files.reduce((sum, file) => sum + file.bytes, 0),
     files: pack.files.map(({ name, sha256, bytes }) => ({ name, sha256, bytes })),
   };
+}
+
+function headsText({ heads, kv_heads, head_dim }: ReturnType<typeof describeModel>['config']): string {
+  const shared = kv_heads === heads ? '' : ` (${kv_heads} for keys and values)`;
+  return `${heads} heads of ${head_dim}${shared}`;
 }
 
 /** The same for people. */
@@ -51,10 +57,16 @@ export function modelLines(model: ReturnType<typeof describeModel>): string[] {
     ['parameters', `${model.parameters} (${formatCount(model.parameters)})`],
     [
       'shape',
-      `${config.layers} blocks, hidden ${config.hidden_size}, ${config.heads} heads of ${config.head_dim}, MLP ${config.intermediate_size}`,
+      `${config.layers} blocks, hidden ${config.hidden_size}, ${headsText(config)}, MLP ${config.intermediate_size}`,
     ],
     ['vocabulary', `${config.vocab_size}${config.tied_embeddings ? ', tied embeddings' : ''}`],
     ['positions', String(config.max_positions)],
+    [
+      'storage',
+      model.storage
+        .map(({ type, bytes, tensors }) => `${type} ${formatBytes(bytes)} in ${tensors} tensors`)
+        .join(', '),
+    ],
     ['tokenizer', model.tokenizer ? 'yes' : 'none: it can not read text'],
     ['pack', `${formatBytes(model.bytes)} in ${model.files.length} files`],
     ['source', model.source],
