@@ -6,13 +6,14 @@ import { familyOf, familyOfSize, sizeNames } from './families/index.ts';
 import type { Family, ModelShape } from './families/types.ts';
 import type { JsonObject } from './json.ts';
 import { canonicalSegments, countParameters } from './pack/layout.ts';
+import { chosenType } from './pack/storage.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
 import { NormalStream } from './random.ts';
 import type { F32 } from './tensors/float.ts';
 import { elementsOf } from './tensors/stream.ts';
 import { readTokenizer, type Tokenizer } from './tokenizer-files.ts';
-import type { ModelConfig, PackManifest } from './types.ts';
+import type { ModelConfig, PackManifest, WeightType } from './types.ts';
 
 export interface CreateOptions extends Operation, Partial<Record<keyof ModelShape, number | undefined>> {
   /** Without it: the family that has the named size, else GPT-2. */
@@ -22,6 +23,8 @@ export interface CreateOptions extends Operation, Partial<Record<keyof ModelShap
   /** Folder with tokenizer.json, or that file. */
   tokenizer?: string | undefined;
   seed?: number | undefined;
+  /** How the matrices are stored; 'auto': f32, as they are drawn. */
+  dtype?: WeightType | undefined;
 }
 
 /** How the sizes are called on the command line. */
@@ -47,12 +50,12 @@ export async function createRandom(target: string, options: CreateOptions): Prom
   const seed = options.seed ?? 0;
   if (!Number.isSafeInteger(seed) || seed < 0) throw badShape(`seed ${seed} is not a whole number >= 0`);
   const tokenizer = options.tokenizer === undefined ? undefined : await readTokenizer(options.tokenizer);
-  const raw = family.newConfig(chosenSizes(family, options, tokenizer));
+  const sizes = chosenSizes(family, options, tokenizer);
+  const vocab = Number(sizes[family.shapeFields.vocab ?? '']);
+  if (tokenizer !== undefined && tokenizer.description.vocabSize > vocab)
+    throw badShape(`the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${vocab}`);
+  const raw = family.newConfig({ ...sizes, ...specialTokens(sizes, vocab, tokenizer) });
   const config = family.readConfig(raw, 'config.json of the model to be created');
-  if (tokenizer !== undefined && tokenizer.description.vocabSize > config.vocabSize)
-    throw badShape(
-      `the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${config.vocabSize}`,
-    );
   const fault = configFault(config);
   if (fault !== undefined) throw badShape(fault);
 
@@ -71,6 +74,7 @@ export async function createRandom(target: string, options: CreateOptions): Prom
       source: `random ${options.size ?? family.modelType}, seed ${seed}`,
       tokenizer: tokenizer?.compiled,
       sideFiles,
+      typeOf: (tensor) => chosenType(tensor, options.dtype ?? 'auto', 'f32'),
       pieces: function* (tensor) {
         for (const piece of initialValues(family, config, tensor, elementsOf(shapes.get(tensor) ?? []), {
           seed,
@@ -106,7 +110,7 @@ function chosenSizes(family: Family, options: CreateOptions, tokenizer: Tokenize
       throw badShape(`${flag} ${value} is not a whole number >= 1`);
     sizes[field] = value;
   }
-  return { ...sizes, ...specialTokens(sizes, Number(sizes[family.shapeFields.vocab ?? '']), tokenizer) };
+  return sizes;
 }
 
 /** The tokenizer's, else the size's as far as they fit, else the last token of the vocabulary. */

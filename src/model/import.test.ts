@@ -15,6 +15,7 @@ import { openPack, packTensors, verifyFiles } from './pack/read.ts';
 import { openSharded } from './safetensors/reader.ts';
 import { narrow } from './tensors/float.ts';
 import { elementsOf } from './tensors/stream.ts';
+import type { WeightType } from './types.ts';
 
 const dir = await temporaryFolder();
 const single = join(FIXTURES, 'single-f32');
@@ -103,6 +104,48 @@ test('bf16 in shards and f16 hold the same weights, as torch rounded them', asyn
     const pack = await imported(join(FIXTURES, name));
     expect(pack.parameters).toBe([...source.values()].reduce((sum, { values }) => sum + values.length, 0));
   }
+});
+
+test('matrices keep their type, or get the one that is asked for; all else is f32', async () => {
+  const storage = async (folder: string, dtype?: WeightType) => {
+    const target = fresh();
+    await importFolder(join(FIXTURES, folder), target, { tokenizer: 'none', dtype });
+    return (await openPack(target)).storage.map(({ type, tensors }) => [type, tensors]);
+  };
+  expect(await storage('single-f32')).toEqual([['f32', 28]]);
+  for (const [folder, type] of [
+    ['sharded-bf16', 'bf16'],
+    ['single-f16', 'f16'],
+  ] as const) {
+    const both = expect.arrayContaining([
+      [type, 9],
+      ['f32', 19],
+    ]);
+    expect(await storage(folder)).toEqual(both);
+    expect(await storage(folder, 'auto')).toEqual(both);
+    expect(await storage('single-f32', type)).toEqual(both);
+    expect(await storage(folder, 'f32')).toEqual([['f32', 28]]);
+  }
+  const int8 = await storage('sharded-bf16', 'int8');
+  expect(Object.fromEntries(int8)).toEqual({ int8: 9, f32: 19 });
+  const int4 = await storage('single-f32', 'int4');
+  expect(Object.fromEntries(int4)).toEqual({ int4: 8, int8: 1, f32: 19 });
+});
+
+test('a weight that the type can not hold is named; with its own type it is kept', async () => {
+  const tensors = (all: Tensors) => {
+    const values = Float32Array.from(all.get('transformer.h.1.mlp.c_fc.weight')?.values ?? []);
+    values[7] = 1e6;
+    all.set('transformer.h.1.mlp.c_fc.weight', { shape: [20, 52], values });
+  };
+  const from = await folder({ tensors });
+  for (const dtype of ['f16', 'int4'] as const) {
+    const error = await failureOf(importFolder(from, fresh(), { tokenizer: 'none', dtype }));
+    expect(error.code).toBe('model.value-range');
+    expect(error.message).toContain('blocks.1.mlp.up.weight');
+  }
+  for (const dtype of ['auto', 'bf16', 'int8'] as const)
+    await importFolder(from, fresh(), { tokenizer: 'none', dtype });
 });
 
 test('a base model without prefix, old mask buffers and a repeated head are understood', async () => {

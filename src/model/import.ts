@@ -6,20 +6,23 @@ import type { Operation } from '../base/progress.ts';
 import { familyOf } from './families/index.ts';
 import type { Family, HfTensor } from './families/types.ts';
 import { readBounded, readJsonObject } from './json.ts';
-import { canonicalSegments, countParameters } from './pack/layout.ts';
+import { canonicalSegments } from './pack/layout.ts';
+import { chosenType } from './pack/storage.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
 import { openSafetensors, openSharded, type SafetensorsReader } from './safetensors/reader.ts';
 import type { F32 } from './tensors/float.ts';
 import { elementsOf, readPieces, readTransposed } from './tensors/stream.ts';
 import { readTokenizer, SIDE_FILES, TOKENIZER_SIDE_FILES } from './tokenizer-files.ts';
-import type { ModelConfig, PackManifest } from './types.ts';
+import type { ModelConfig, PackManifest, StorageType, WeightType } from './types.ts';
 
 const MAX_CONFIG_BYTES = 16 << 20;
 
 export interface ImportOptions extends Operation {
   /** A folder with tokenizer.json, when the model's own has none; 'none': make a pack that can't read text. */
   tokenizer?: string | undefined;
+  /** How the matrices are stored in the pack; 'auto' when absent. */
+  dtype?: WeightType | undefined;
 }
 
 /** config.json of a Hugging Face folder, understood. @throws MftError naming the field. */
@@ -53,7 +56,13 @@ export async function importFolder(
   try {
     const source = matchTensors(reader, family, config, dir);
     await checkTied(reader, family, config, source.prefix, dir);
-    const counter = progressCounter(countParameters(config) * 4, options);
+    const typeOf = (tensor: string) =>
+      chosenType(
+        tensor,
+        options.dtype ?? 'auto',
+        sourceType(reader, source.parts.get(tensor) ?? [], source.prefix),
+      );
+    const counter = progressCounter(reader, options);
     return await writePack(
       target,
       {
@@ -61,6 +70,7 @@ export async function importFolder(
         source: dir,
         tokenizer: tokenizer?.compiled,
         sideFiles,
+        typeOf,
         pieces: (tensor) => counter(canonicalPieces(reader, source.parts.get(tensor) ?? [], source.prefix)),
       },
       options.signal === undefined ? {} : { signal: options.signal },
@@ -225,13 +235,27 @@ async function* canonicalPieces(
   }
 }
 
-function progressCounter(total: number, { onProgress }: Operation) {
-  let done = 0;
+/** The type that keeps every part of a canonical tensor as it is: theirs, or f32 when they differ. */
+function sourceType(reader: SafetensorsReader, parts: readonly HfTensor[], prefix: string): StorageType {
+  const types = new Set(parts.map(({ hf }) => reader.entries.get(fullName(hf, prefix))?.dtype));
+  const [type] = types;
+  if (types.size !== 1) return 'f32';
+  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32';
+}
+
+/** Counts values as they pass; a source of one type gives its bytes. */
+function progressCounter({ entries }: SafetensorsReader, { signal, onProgress }: Operation) {
+  let [total, elements, done] = [0, 0, 0];
+  for (const { shape, begin, end } of entries.values()) {
+    total += end - begin;
+    elements += elementsOf(shape);
+  }
   return async function* counted(pieces: AsyncIterable<F32>): AsyncGenerator<F32> {
     for await (const piece of pieces) {
+      signal?.throwIfAborted();
       yield piece;
-      done += piece.byteLength;
-      onProgress?.({ phase: 'importing', done, total, unit: 'bytes' });
+      done += piece.length;
+      onProgress?.({ phase: 'importing', done: Math.round((total * done) / elements), total, unit: 'bytes' });
     }
   };
 }

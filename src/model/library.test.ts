@@ -91,6 +91,32 @@ test('a Hugging Face folder opened by its path is imported once, by content', as
   expect(await readdir(join(parallel, 'models'))).toEqual([first.name]);
 });
 
+test('the storage type is part of what a folder is opened as; a pack has its own', async () => {
+  const folder = join(root, 'typed');
+  const sizes = { n_embd: 4, n_layer: 1, n_head: 1, n_positions: 4, vocab_size: 256 };
+  const raw = gpt2.newConfig(sizes);
+  const tensors = gpt2.tensors(gpt2.readConfig(raw, 'test')).map(({ hf, hfShape }) => {
+    const values = new Float32Array(hfShape.reduce((a, b) => a * b, 1)).fill(0.5);
+    return [`transformer.${hf}`, { shape: hfShape, values }] as const;
+  });
+  await writeFolder(folder, raw, new Map(tensors));
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(byteTokenizer()));
+  const names = new Map<string, string>();
+  for (const dtype of [undefined, 'auto', 'f32', 'bf16', 'int8', 'int4'] as const) {
+    const pack = await openModel(folder, { home, dtype });
+    names.set(dtype ?? 'none', pack.name);
+    if (dtype === 'int8') {
+      expect(pack.storage.find(({ type }) => type === 'int8')).toMatchObject({ tensors: 5 });
+      expect((await openModel(pack.dir, { home, dtype })).name).toBe(pack.dir);
+      const error = await failureOf(openModel(pack.name, { home, dtype: 'bf16' }));
+      expect(error.code).toBe('model.stored-otherwise');
+      expect(error.message).toMatch(/embed.tokens is int8; --dtype bf16/);
+    }
+  }
+  expect(names.get('none')).toBe(names.get('auto'));
+  expect(new Set(names.values()).size).toBe(5);
+});
+
 /** GPT-2's stand-ins for the 256 bytes (printable ones for themselves, the others from U+0100 on), and no merges. */
 function byteTokenizer() {
   const printable = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);

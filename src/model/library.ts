@@ -10,12 +10,21 @@ import { type CreateOptions, createRandom } from './create.ts';
 import { type ImportOptions, importFolder, isModelFolder, readModelConfig } from './import.ts';
 import { openPack } from './pack/read.ts';
 import { hashFile } from './pack/segment-file.ts';
+import { chosenType, storageTypeOf } from './pack/storage.ts';
 import { MANIFEST_FILE } from './pack/write.ts';
 import { exists } from './staging.ts';
 import { SIDE_FILES } from './tokenizer-files.ts';
-import type { ModelConfig, ModelPack, ModelSummary } from './types.ts';
+import type { ModelConfig, ModelPack, ModelSummary, WeightType } from './types.ts';
 
 const CACHE_PREFIX = 'cache-';
+
+export interface OpenOptions extends Operation, LibraryPlace {
+  /**
+   * How the matrices are to be stored; 'auto' when absent. A Hugging Face folder is imported so; a pack has its type, and
+   * another one is refused.
+   */
+  dtype?: WeightType | undefined;
+}
 
 /** Where the library is; tests have their own. */
 export interface LibraryPlace {
@@ -67,14 +76,36 @@ async function freePlace(name: string, place: LibraryPlace): Promise<string> {
 /**
  * A model by its name in the library, by the path of a pack folder (used where it is), or by the path of a Hugging Face
  * folder (imported under a name derived from its content, and found there the next time).
- * @throws MftError model.unknown with the nearest known name, and what opening and importing throw.
+ * @throws MftError model.unknown with the nearest known name, model.stored-otherwise, and what opening and importing
+ * throw.
  */
-export async function openModel(
-  reference: string,
-  options: Operation & LibraryPlace = {},
-): Promise<ModelPack> {
+export async function openModel(reference: string, options: OpenOptions = {}): Promise<ModelPack> {
   const { dir, name, isPack } = await locate(reference, options);
-  return isPack ? await openPack(dir, name) : await openFolder(dir, options);
+  if (!isPack) return await openFolder(dir, options);
+  const pack = await openPack(dir, name);
+  checkStored(pack, options.dtype ?? 'auto');
+  return pack;
+}
+
+/** @throws MftError model.stored-otherwise when a pack is not what was asked for. */
+function checkStored(pack: ModelPack, dtype: WeightType): void {
+  for (const { tensors } of pack.manifest.segments)
+    for (const tensor of tensors) {
+      const stored = storageTypeOf(tensor.dtype) ?? 'f32';
+      const wanted = chosenType(tensor.name, dtype, stored);
+      if (wanted === stored) continue;
+      throw new MftError(
+        `${pack.name} is a pack whose ${tensor.name} is ${stored}; --dtype ${dtype} asks for ${wanted}`,
+        {
+          code: 'model.stored-otherwise',
+          exit: ExitCode.usage,
+          suggestions: [
+            `Import its folder again: mft model import DIR --name NAME --dtype ${dtype}`,
+            'Leave --dtype away to use the pack as it is.',
+          ],
+        },
+      );
+    }
 }
 
 /** The configuration alone, of whatever openModel would open: a Hugging Face folder is not imported for it. */
@@ -107,7 +138,7 @@ function isModelName(name: string): boolean {
   }
 }
 
-async function openFolder(dir: string, options: Operation & LibraryPlace): Promise<ModelPack> {
+async function openFolder(dir: string, options: OpenOptions): Promise<ModelPack> {
   const name = `${CACHE_PREFIX}${(await contentHash(dir, options)).slice(0, 24)}`;
   const target = join(modelsFolder(options), name);
   if (!(await exists(target))) {
@@ -121,9 +152,9 @@ async function openFolder(dir: string, options: Operation & LibraryPlace): Promi
   return openPack(target, name);
 }
 
-/** Hash of the bytes that an import reads, whatever the folder is called. */
-async function contentHash(dir: string, operation: Operation): Promise<string> {
-  const hash = createHash('sha256').update('mft import 1\n');
+/** Hash of the bytes that an import reads, whatever the folder is called, and of how they are to be stored. */
+async function contentHash(dir: string, operation: OpenOptions): Promise<string> {
+  const hash = createHash('sha256').update(`mft import 2 ${operation.dtype ?? 'auto'}\n`);
   const names = (await readdir(dir)).filter(
     (name) => SIDE_FILES.includes(name) || /\.safetensors(\.index\.json)?$/.test(name),
   );

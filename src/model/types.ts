@@ -13,7 +13,21 @@ export type LoraTarget = mft.v1.LoraTarget;
 /** Storage types of weights that mft reads and writes in Hugging Face folders. */
 export type FloatType = 'f32' | 'bf16' | 'f16';
 
-/** Tensors by name, read a range of elements at a time, always as f32 (an f32 source keeps its bits). */
+/** Storage types of weights in packs; int8 and int4 are block-wise (proto/mft/v1/model.proto, DType). */
+export type StorageType = FloatType | 'int8' | 'int4';
+
+/** How a pack's matrices are to be stored; 'auto': as they come. Norms and biases are always f32. */
+export type WeightType = 'auto' | StorageType;
+
+/** What the tensors of one storage type take in a pack. */
+export interface StorageSummary {
+  type: StorageType;
+  tensors: number;
+  parameters: number;
+  bytes: number;
+}
+
+/** Tensors by name, read a range of elements at a time, always as f32, whatever they are stored as. */
 export interface TensorReader {
   /** Shape of every tensor. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
@@ -40,8 +54,10 @@ export interface ModelPack {
   config: ModelConfig;
   /** Everything to be pushed, each file once. */
   files: PackFile[];
-  /** f32 elements of all tensors. */
+  /** Elements of all tensors. */
   parameters: number;
+  /** What they take, by storage type, largest first. */
+  storage: StorageSummary[];
   hasTokenizer: boolean;
 }
 

@@ -6,7 +6,7 @@ import { mft } from '../../protocol/index.ts';
 import { readBounded } from '../json.ts';
 import { adapterSegmentShape } from '../lora.ts';
 import { hexOf, openSegments } from '../pack/segment-file.ts';
-import { checkAgainstConfig, checkSegment } from '../pack/validate.ts';
+import { checkAgainstConfig, checkF32, checkSegment } from '../pack/validate.ts';
 import type { LoraTarget, ModelConfig, PackFile, Segment, TensorReader, TrainedResult } from '../types.ts';
 
 export const RESULT_MANIFEST = 'manifest.pb';
@@ -40,6 +40,7 @@ export async function openResult(dir: string): Promise<TrainedResult> {
   const names = new Set<string>();
   for (const segment of manifest.weights) {
     checkSegment(segment, place);
+    for (const tensor of segment.tensors) checkF32(tensor, place);
     if (names.has(segment.name)) throw damagedResult(place, `segment "${segment.name}" is there twice`);
     names.add(segment.name);
     files.push(await locate(segment, manifest, dir, place));

@@ -4,7 +4,8 @@
  */
 import { mft } from '../../protocol/index.ts';
 import { elementsOf } from '../tensors/stream.ts';
-import type { ModelConfig, Segment, Tensor } from '../types.ts';
+import type { ModelConfig, Segment, StorageType, Tensor } from '../types.ts';
+import { dtypeOf, storedBytes } from './storage.ts';
 
 /** Segment files end on a multiple of this, so that any page size can map them. */
 export const SEGMENT_ALIGNMENT = 65536;
@@ -86,7 +87,7 @@ export function tensorShape(name: string, config: ModelConfig): number[] | undef
   return candidates.find((tensor) => tensor.name === name)?.shape;
 }
 
-/** f32 elements of all tensors of a model. */
+/** Elements of all tensors of a model. */
 export function countParameters(config: ModelConfig): number {
   let sum = 0;
   for (const segment of canonicalSegments(config))
@@ -94,14 +95,22 @@ export function countParameters(config: ModelConfig): number {
   return sum;
 }
 
-/** Places f32 tensors one after the other. `sha256` stays empty: the file is not written yet. */
-export function layOut(segment: SegmentShape): Segment {
+/**
+ * Places tensors one after the other, each in its type, f32 when nothing is said. `sha256` stays empty: the file is not
+ * written yet.
+ */
+export function layOut(
+  segment: SegmentShape,
+  typeOf: (tensor: string) => StorageType = () => 'f32',
+): Segment {
   let end = 0;
   const tensors: Tensor[] = segment.tensors.map(({ name, shape }) => {
     const offset = roundUp(end, TENSOR_ALIGNMENT);
-    const bytes = elementsOf(shape) * 4;
+    const type = typeOf(name);
+    const bytes = storedBytes(type, shape);
+    if (bytes === undefined) throw new RangeError(`tensor ${name} [${shape}] can't be ${type}`);
     end = offset + bytes;
-    return mft.v1.Tensor.create({ name, dtype: mft.v1.DType.DTYPE_F32, shape: [...shape], offset, bytes });
+    return mft.v1.Tensor.create({ name, dtype: dtypeOf(type), shape: [...shape], offset, bytes });
   });
   return mft.v1.Segment.create({
     name: segment.name,

@@ -6,10 +6,16 @@ import { FIXTURES, failureOf, temporaryFolder } from '../../../test/support/mode
 import { MftError } from '../../base/errors.ts';
 import { mft } from '../../protocol/index.ts';
 import { importFolder } from '../import.ts';
+import { packRows, unpackRows } from '../tensors/blocks.ts';
+import { narrow, widen } from '../tensors/float.ts';
+import { elementsOf, readPieces } from '../tensors/stream.ts';
 import type { PackManifest } from '../types.ts';
 import { layOut } from './layout.ts';
-import { openPack, verifyFiles } from './read.ts';
+import { openPack, packTensors, verifyFiles } from './read.ts';
+import { isStoredMatrix } from './storage.ts';
+import { writePack } from './write.ts';
 
+const { DType } = mft.v1;
 const dir = await temporaryFolder();
 const sound = join(dir, 'sound');
 await importFolder(join(FIXTURES, 'single-f32'), sound, { tokenizer: 'none' });
@@ -68,7 +74,19 @@ test('nothing in a manifest is trusted', async () => {
       /1 to 4 positive sizes/,
     ],
     ['dimensions that overflow', (m) => Object.assign(tensor(m), { shape: [2 ** 40, 2 ** 40] }), /needs/],
-    ['another type', (m) => Object.assign(tensor(m), { dtype: mft.v1.DType.DTYPE_BF16 }), /not f32/],
+    ['a norm in bf16', (m) => Object.assign(tensor(m), { dtype: DType.DTYPE_BF16, bytes: 40 }), /not f32/],
+    ['a type of no weights', (m) => Object.assign(tensor(m), { dtype: DType.DTYPE_I32 }), /no storage type/],
+    ['an unknown type', (m) => Object.assign(tensor(m), { dtype: 99 }), /type 99/],
+    [
+      'blocks of a vector',
+      (m) => Object.assign(tensor(m), { dtype: DType.DTYPE_I8_BLOCK32 }),
+      /matrices only/,
+    ],
+    [
+      'blocks of another size',
+      (m) => Object.assign(tensor(m, 0), { dtype: DType.DTYPE_I4_BLOCK32 }),
+      /needs 1220 bytes, it has 4880/,
+    ],
     ['another shape', (m) => Object.assign(tensor(m), { shape: [4, 5] }), /\[4,5\], \[20\] expected/],
     [
       'a tensor too many',
@@ -132,6 +150,67 @@ test('a missing, cut or changed file is found', async () => {
   expect((await failureOf(openPack(victim))).message).toMatch(/has 65535 bytes, the manifest says 65536/);
   await rm(path);
   expect((await failureOf(openPack(victim))).code).toBe('model.pack-damaged');
+});
+
+const types = ['f32', 'bf16', 'f16', 'int8', 'int4'] as const;
+
+/** A pack whose matrices have different types, from the fixture's f32 weights. */
+async function mixedPack() {
+  const source = await openPack(sound);
+  const reader = packTensors(source);
+  let next = 0;
+  const chosen = new Map(
+    [...reader.shapes.keys()].map((name) => [
+      name,
+      isStoredMatrix(name) ? (types[next++ % 5] ?? 'f32') : 'f32',
+    ]),
+  );
+  const target = join(dir, 'mixed');
+  await writePack(target, {
+    config: source.config,
+    source: 'test',
+    sideFiles: new Map(),
+    typeOf: (name) => chosen.get(name) ?? 'f32',
+    // In odd pieces: rows are cut anywhere.
+    pieces: (name) => readPieces(reader, name, 0, elementsOf(reader.shapes.get(name) ?? []), 7),
+  });
+  return { source: reader, mixed: await openPack(target), chosen };
+}
+
+test('every storage type in one pack, written in odd pieces, read back by any range', async () => {
+  const { source, mixed, chosen } = await mixedPack();
+  await verifyFiles(mixed.files);
+  const reader = packTensors(mixed);
+  const seen = new Set<string>();
+  for (const [name, type] of chosen) {
+    const shape = reader.shapes.get(name) ?? [];
+    const [total, columns] = [elementsOf(shape), shape[1] ?? 1];
+    const values = await source.read(name, 0, total);
+    const expected =
+      type === 'int8' || type === 'int4'
+        ? unpackRows(packRows(values, columns, type), columns, type)
+        : widen(narrow(values, type), type);
+    expect(await reader.read(name, 0, total), `${name} ${type}`).toEqual(expected);
+    for (const [begin, end] of [
+      [0, 1],
+      [total - 1, total],
+      [3, Math.min(total, 17)],
+      [5, 5],
+    ] as const)
+      expect(await reader.read(name, begin, end), `${name} ${begin} ${end}`).toEqual(
+        expected.slice(begin, end),
+      );
+    await expect(reader.read(name, 0, total + 1)).rejects.toThrow(RangeError);
+    seen.add(type);
+  }
+  expect([...seen].sort()).toEqual([...types].sort());
+  const bytes = mixed.manifest.segments
+    .flatMap(({ tensors }) => tensors)
+    .reduce((sum, tensor) => sum + tensor.bytes, 0);
+  expect(mixed.storage.reduce((sum, { bytes: size }) => sum + size, 0)).toBe(bytes);
+  expect(mixed.storage.reduce((sum, { parameters }) => sum + parameters, 0)).toBe(mixed.parameters);
+  await reader.close();
+  await source.close();
 });
 
 test('laying out: aligned, in order, without overlap, padded', () => {

@@ -8,6 +8,7 @@ import { readBounded } from '../json.ts';
 import type { ModelPack, PackFile, PackManifest, TensorReader } from '../types.ts';
 import { countParameters } from './layout.ts';
 import { hashFile, hexOf, openSegments, segmentFileName } from './segment-file.ts';
+import { summarizeStorage } from './storage.ts';
 import { checkPack, damaged } from './validate.ts';
 import { MANIFEST_FILE, TOKENIZER_FILE } from './write.ts';
 
@@ -26,6 +27,7 @@ export async function openPack(dir: string, name: string = dir): Promise<ModelPa
     config: manifest.config,
     files,
     parameters: countParameters(manifest.config),
+    storage: summarizeStorage(manifest.segments),
     hasTokenizer: manifest.tokenizerBytes > 0,
   };
 }

@@ -4,10 +4,13 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../base/errors.ts';
-import type { F32 } from '../tensors/float.ts';
+import { blockRowBytes, unpackRows } from '../tensors/blocks.ts';
+import { type F32, FLOAT_BYTES, widen } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
-import type { Segment, Tensor, TensorReader } from '../types.ts';
+import type { Segment, StorageType, Tensor, TensorReader } from '../types.ts';
+import { encoded, type TensorPieces } from './encode.ts';
 import { layOut, type SegmentShape } from './layout.ts';
+import { storageTypeOf } from './storage.ts';
 import { damaged } from './validate.ts';
 
 export function hexOf(sha256: Uint8Array): string {
@@ -19,31 +22,25 @@ export function segmentFileName(segment: Segment): string {
   return `${hexOf(segment.sha256)}.seg`;
 }
 
-export type TensorPieces = AsyncIterable<F32> | Iterable<F32>;
-
 /**
  * Writes a segment into `dir` as `<sha256>.seg`, synced. `pieces(name)` is asked once for each tensor, in order, and
- * yields exactly its elements.
+ * yields exactly its elements; they are stored as `typeOf(name)`, f32 when nothing is said.
  */
 export async function writeSegment(
   dir: string,
   shape: SegmentShape,
   pieces: (tensor: string) => TensorPieces,
+  typeOf: (tensor: string) => StorageType = () => 'f32',
 ): Promise<Segment> {
-  const segment = layOut(shape);
+  const segment = layOut(shape, typeOf);
   const temporary = join(dir, `.${randomBytes(6).toString('hex')}.part`);
   const file = await open(temporary, 'wx');
   try {
     const out = new HashingFile(file);
-    for (const tensor of segment.tensors) {
-      await out.zerosUntil(tensor.offset);
-      let left = elementsOf(tensor.shape);
-      for await (const piece of pieces(tensor.name)) {
-        left -= piece.length;
-        if (left < 0) break;
-        await out.write(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
-      }
-      if (left !== 0) throw new RangeError(`tensor ${tensor.name}: ${left} elements missing`);
+    for (const { name, shape: sizes, offset } of segment.tensors) {
+      await out.zerosUntil(offset);
+      for await (const bytes of encoded({ name, shape: sizes, type: typeOf(name) }, pieces(name)))
+        await out.write(bytes);
     }
     await out.zerosUntil(segment.bytes);
     await file.sync();
@@ -103,7 +100,7 @@ export function openSegments(sources: readonly SegmentSource[]): TensorReader {
       const found = home.get(name);
       if (found === undefined) throw new RangeError(`no tensor ${name}`);
       const { tensor, path } = found;
-      if (!(begin >= 0 && begin <= end && end * 4 <= tensor.bytes))
+      if (!(begin >= 0 && begin <= end && end <= elementsOf(tensor.shape)))
         throw new RangeError(`elements ${begin}..${end} of tensor ${name}`);
       let handle = handles.get(path);
       if (handle === undefined) {
@@ -112,15 +109,39 @@ export function openSegments(sources: readonly SegmentSource[]): TensorReader {
         });
         handles.set(path, handle);
       }
-      const values = new Float32Array(end - begin);
-      await fill(await handle, new Uint8Array(values.buffer), tensor.offset + begin * 4, path);
-      return values;
+      return readElements(await handle, path, tensor, begin, end);
     },
     async close() {
       for (const handle of handles.values()) await (await handle.catch(() => undefined))?.close();
       handles.clear();
     },
   };
+}
+
+/** Elements [begin, end) of a tensor; of blocks, whole rows are read. */
+async function readElements(
+  file: FileHandle,
+  path: string,
+  tensor: Tensor,
+  begin: number,
+  end: number,
+): Promise<F32> {
+  const type = storageTypeOf(tensor.dtype);
+  if (type === undefined) throw damaged(path, `tensor ${tensor.name} has type ${tensor.dtype}`);
+  const read = async (from: number, length: number) => {
+    const bytes = new Uint8Array(length);
+    await fill(file, bytes, tensor.offset + from, path);
+    return bytes;
+  };
+  if (type !== 'int8' && type !== 'int4') {
+    const size = FLOAT_BYTES[type];
+    return widen(await read(begin * size, (end - begin) * size), type);
+  }
+  const columns = tensor.shape[1] ?? 1;
+  const [first, last] = [Math.floor(begin / columns), Math.ceil(end / columns)];
+  const stride = blockRowBytes(type, columns);
+  const rows = unpackRows(await read(first * stride, (last - first) * stride), columns, type);
+  return rows.slice(begin - first * columns, end - first * columns);
 }
 
 async function fill(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {

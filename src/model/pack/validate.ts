@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { mft } from '../../protocol/index.ts';
-import { elementsOf } from '../tensors/stream.ts';
 import type { ModelConfig, PackManifest, Segment, Tensor } from '../types.ts';
 import { canonicalSegments, SEGMENT_ALIGNMENT, TENSOR_ALIGNMENT } from './layout.ts';
+import { isStoredMatrix, storageTypeOf, storedBytes } from './storage.ts';
 
 const MAX_SEGMENT_BYTES = 2 ** 40;
 const MAX_NAME = 256;
@@ -129,11 +129,13 @@ function checkTensor(tensor: Tensor, segmentBytes: number, where: string): void 
   const at = `${where}, tensor "${clip(tensor.name)}"`;
   if (tensor.name === '' || tensor.name.length > MAX_NAME)
     throw damaged(where, 'a tensor has no proper name');
-  if (tensor.dtype !== mft.v1.DType.DTYPE_F32) throw damaged(at, `type ${tensor.dtype} is not f32`);
+  const type = storageTypeOf(tensor.dtype);
+  if (type === undefined) throw damaged(at, `type ${tensor.dtype} is no storage type of weights`);
   const sound = tensor.shape.length >= 1 && tensor.shape.length <= 4;
   if (!sound || tensor.shape.some((size) => !isCount(size, MAX_SEGMENT_BYTES) || size === 0))
     throw damaged(at, 'its shape is not 1 to 4 positive sizes');
-  const bytes = elementsOf(tensor.shape) * 4;
+  const bytes = storedBytes(type, tensor.shape);
+  if (bytes === undefined) throw damaged(at, `${type} stores matrices only`);
   if (tensor.bytes !== bytes) throw damaged(at, `its shape needs ${bytes} bytes, it has ${tensor.bytes}`);
   if (!isCount(tensor.offset, MAX_SEGMENT_BYTES) || tensor.offset % TENSOR_ALIGNMENT !== 0)
     throw damaged(at, `offset ${tensor.offset} is not a multiple of ${TENSOR_ALIGNMENT}`);
@@ -157,6 +159,15 @@ export function checkPack(manifest: PackManifest, place: string): void {
     throw damaged(place, 'its tokenizer has a hash without a size, or a size without a hash');
   for (const segment of manifest.segments) checkSegment(segment, place);
   checkAgainstConfig(manifest.config, manifest.segments, place);
+  for (const { name, tensors } of manifest.segments)
+    for (const tensor of tensors)
+      if (!isStoredMatrix(tensor.name)) checkF32(tensor, `${place}, segment "${clip(name)}"`);
+}
+
+/** Norms, biases and positions of a pack, and whatever was trained, are f32. */
+export function checkF32(tensor: Tensor, where: string): void {
+  if (tensor.dtype !== mft.v1.DType.DTYPE_F32)
+    throw damaged(`${where}, tensor "${clip(tensor.name)}"`, `type ${tensor.dtype} is not f32`);
 }
 
 /** Exactly the segments and tensors of the configuration, in walking order. */

@@ -6,9 +6,10 @@ import type { Operation } from '../../base/progress.ts';
 import { version } from '../../base/version.ts';
 import { mft } from '../../protocol/index.ts';
 import { stageFolder } from '../staging.ts';
-import type { ModelConfig, PackManifest, Segment } from '../types.ts';
+import type { ModelConfig, PackManifest, Segment, StorageType } from '../types.ts';
+import type { TensorPieces } from './encode.ts';
 import { canonicalSegments } from './layout.ts';
-import { type TensorPieces, writeSegment } from './segment-file.ts';
+import { writeSegment } from './segment-file.ts';
 import { checkPack } from './validate.ts';
 
 export const MANIFEST_FILE = 'pack.pb';
@@ -24,6 +25,8 @@ export interface PackContent {
   sideFiles: ReadonlyMap<string, Uint8Array>;
   /** Values of a canonical tensor, asked for once each, in walking order. */
   pieces: (tensor: string) => TensorPieces;
+  /** How a canonical tensor is stored; absent: f32. */
+  typeOf?: ((tensor: string) => StorageType) | undefined;
 }
 
 /** Fills the new folder `target`. On failure nothing is left. @throws MftError file.exists, or what `pieces` throws. */
@@ -43,7 +46,7 @@ export function writePack(
         total: shapes.length,
         unit: 'files',
       });
-      segments.push(await writeSegment(dir, shape, content.pieces));
+      segments.push(await writeSegment(dir, shape, content.pieces, content.typeOf));
     }
     for (const [name, bytes] of content.sideFiles) await writeSynced(join(dir, name), bytes);
     if (content.tokenizer !== undefined) await writeSynced(join(dir, TOKENIZER_FILE), content.tokenizer);

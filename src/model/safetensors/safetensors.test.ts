@@ -91,6 +91,16 @@ test('a writer given too few or too many elements fails', async () => {
   await expect(writeSafetensors(fresh(), plan, () => [new Float32Array(4)])).rejects.toThrow(RangeError);
 });
 
+test('a value beyond the range of the written type is an error, not an infinity', async () => {
+  const plan: TensorPlan[] = [{ name: 't', shape: [3], type: 'f16' }];
+  await writeSafetensors(fresh(), plan, () => [Float32Array.of(65504, -Infinity, Number.NaN)]);
+  const thrown = await writeSafetensors(fresh(), plan, () => [Float32Array.of(1, -65520, 1)]).catch(
+    (error) => error,
+  );
+  expect(thrown).toMatchObject({ code: 'model.value-range' });
+  expect(thrown.message).toMatch(/tensor t can't be written as f16/);
+});
+
 test('hostile headers end in an error that names the place', async () => {
   const empty = await raw('', 0);
   await truncate(empty, 0);

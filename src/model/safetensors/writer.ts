@@ -3,7 +3,8 @@
  * The header is padded with spaces so that the data begin at a multiple of 8, as the reference implementation does.
  */
 import { type FileHandle, open } from 'node:fs/promises';
-import { type F32, FLOAT_BYTES, narrow } from '../tensors/float.ts';
+import { ExitCode, MftError } from '../../base/errors.ts';
+import { type F32, FLOAT_BYTES, narrow, overflows } from '../tensors/float.ts';
 import type { FloatType } from '../types.ts';
 
 export interface TensorPlan {
@@ -35,7 +36,7 @@ function header(tensors: readonly TensorPlan[], metadata: Record<string, string>
 
 /**
  * Writes and syncs `path`, which must not exist. `pieces(plan)` is asked once for each tensor, in order, and must yield
- * exactly its elements. @returns bytes written
+ * exactly its elements. @throws MftError model.value-range when a finite value would become infinite. @returns bytes written
  */
 export async function writeSafetensors(
   path: string,
@@ -52,7 +53,9 @@ export async function writeSafetensors(
       for await (const piece of pieces(plan)) {
         left -= piece.length;
         if (left < 0) break;
-        written += await writeAll(file, narrow(piece, plan.type));
+        const bytes = narrow(piece, plan.type);
+        if (plan.type !== 'f32' && overflows(piece, bytes, plan.type)) throw tooLarge(plan);
+        written += await writeAll(file, bytes);
       }
       if (left !== 0) throw new RangeError(`tensor ${plan.name}: ${-left} elements too many`);
     }
@@ -61,6 +64,17 @@ export async function writeSafetensors(
   } finally {
     await file.close();
   }
+}
+
+function tooLarge({ name, type }: TensorPlan): MftError {
+  return new MftError(
+    `tensor ${name} can't be written as ${type}: it holds values beyond the range of ${type}`,
+    {
+      code: 'model.value-range',
+      exit: ExitCode.usage,
+      suggestions: ['Write it in f32 or bf16.'],
+    },
+  );
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<number> {

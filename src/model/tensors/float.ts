@@ -38,6 +38,15 @@ export function narrow(values: F32, type: FloatType): Uint8Array {
   return new Uint8Array(out.buffer);
 }
 
+/** Whether a finite value became infinite when it was narrowed to `bytes`. */
+export function overflows(values: F32, bytes: Uint8Array, type: 'bf16' | 'f16'): boolean {
+  const exponent = type === 'bf16' ? 0x7f80 : 0x7c00;
+  const stored = new Uint16Array(bytes.buffer, bytes.byteOffset, values.length);
+  for (let i = 0; i < stored.length; i += 1)
+    if (((stored[i] as number) & 0x7fff) === exponent && Number.isFinite(values[i])) return true;
+  return false;
+}
+
 function toBfloat(bits: number): number {
   if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40; // NaN stays one, quiet
   return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
