@@ -29,9 +29,10 @@ inline StoredWeights stored_weights(DType dtype, i64 rows, i64 columns, std::uin
   Random random(seed);
   const auto stride = static_cast<std::size_t>(row_bytes(dtype, columns));
   w.bytes.resize(stride * static_cast<std::size_t>(rows));
-  // Signs and mantissas at random, values below 2, one in 16 subnormal.
-  const auto half = [&random] {
-    const std::uint32_t bits = random.next(), exponent = random.below(16) == 0 ? 0 : 10 + bits % 6;
+  // Signs and mantissas at random, weights below 2, one in 16 (or its scale) subnormal.
+  const std::uint32_t lowest = dtype == DType::kI8Block32 ? 3 : dtype == DType::kI4Block32 ? 7 : 10;
+  const auto half = [&random, lowest] {
+    const std::uint32_t bits = random.next(), exponent = random.below(16) == 0 ? 0 : lowest + bits % 6;
     return static_cast<std::uint16_t>((bits >> 8 & 0x83FF) | exponent << 10);
   };
   for (i64 r = 0; r < rows; ++r) {
@@ -75,6 +76,11 @@ inline StoredWeights stored_weights(DType dtype, i64 rows, i64 columns, std::uin
     }
   }
   return w;
+}
+
+inline const char* storage_name(DType dtype) {
+  constexpr const char* kNames[] = {"f32", "bf16", "f16", "i8", "i4"};
+  return kNames[static_cast<std::size_t>(dtype)];
 }
 
 constexpr DType kStorageTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kI8Block32, DType::kI4Block32};

@@ -7,6 +7,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/adamw.h"
+#include "kernels/rope.h"
 #include "kernels/types.h"
 
 namespace mft::kernels::reference {
@@ -146,13 +147,22 @@ void embedding_backward(i64 N, i64 C, const std::int32_t* ids, const T* d_out, T
   }
 }
 
-// cos and sin of position * base^(-2i/D) * position_scale, i < D/2.
+// cos and sin of position * frequency i, i < D/2 (the formulas: kernels/rope.h).
 template <class T>
-void rope_table(i64 rows, i64 D, double base, double position_scale, T* table) {
-  for (i64 t = 0; t < rows; ++t) {
-    for (i64 i = 0; i < D / 2; ++i) {
-      const double angle = static_cast<double>(t) * position_scale *
-                           std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(D));
+void rope_table(i64 rows, i64 D, const RopeFrequencies& f, T* table) {
+  for (i64 i = 0; i < D / 2; ++i) {
+    const double plain = std::pow(f.base, -2.0 * static_cast<double>(i) / static_cast<double>(D));
+    const double wavelength = 2 * M_PI / plain;
+    double frequency = plain;
+    if (f.scaling == RopeFrequencies::Scaling::kLinear) frequency = plain / f.factor;
+    if (f.scaling == RopeFrequencies::Scaling::kLlama3 && wavelength >= f.original_positions / f.high_factor) {
+      const double smooth = (f.original_positions / wavelength - f.low_factor) / (f.high_factor - f.low_factor);
+      frequency = wavelength > f.original_positions / f.low_factor
+                      ? plain / f.factor
+                      : (1 - smooth) * plain / f.factor + smooth * plain;
+    }
+    for (i64 t = 0; t < rows; ++t) {
+      const double angle = static_cast<double>(t) * frequency;
       table[t * D + i] = static_cast<T>(std::cos(angle));
       table[t * D + D / 2 + i] = static_cast<T>(std::sin(angle));
     }
