@@ -24,7 +24,7 @@ def load(path):
 def logits(model, seed=1):
     config = model.config
     generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(config.vocab_size, (2, min(config.n_positions, 64)), generator=generator)
+    tokens = torch.randint(config.vocab_size, (2, min(config.max_position_embeddings, 64)), generator=generator)
     with torch.no_grad():
         return model(tokens).logits
 

@@ -120,7 +120,24 @@ def schedule_of(case, optimizer):
     return transformers.get_constant_schedule_with_warmup(optimizer, WARMUP)
 
 
-def train(writer, prefix, model, case, method):
+def train(writer, prefix, build_model, case, method):
+    """The curve of a fresh model, on one condition: that a rounding of its weights to float32 would not have changed it.
+    A chaotic one would test nothing."""
+    losses, norms, rates = curve(build_model(), case, method)
+    disturbed = build_model()
+    torch.manual_seed(case["seed"])
+    with torch.no_grad():
+        for value in disturbed.parameters():
+            value.mul_(1 + 2**-24 * torch.randn_like(value))
+    change = np.abs(np.array(losses) - np.array(curve(disturbed, case, method)[0])).max()
+    assert change < 1e-5, f"{prefix}: a rounding changes the curve by {change:.1e}"
+    writer.tensor(f"{prefix}/train/losses", np.array(losses))
+    writer.tensor(f"{prefix}/train/norms", np.array(norms))
+    writer.tensor(f"{prefix}/train/rates", np.array(rates))
+    print(f"  {prefix}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, norm {min(norms):.3f}..{max(norms):.3f}")
+
+
+def curve(model, case, method):
     parameters = [p for _, p in trainable(model)]
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": WEIGHT_DECAY},
@@ -144,10 +161,7 @@ def train(writer, prefix, model, case, method):
         optimizer.step()
         scheduler.step()
     assert max(norms) > MAX_GRAD_NORM[method], "clipping must be active"
-    writer.tensor(f"{prefix}/train/losses", np.array(losses))
-    writer.tensor(f"{prefix}/train/norms", np.array(norms))
-    writer.tensor(f"{prefix}/train/rates", np.array(rates))
-    print(f"  {prefix}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, norm {min(norms):.3f}..{max(norms):.3f}")
+    return losses, norms, rates
 
 
 def write_data(writer, case):
@@ -176,11 +190,12 @@ def write_case(family, case, path):
     place_of = family.places(model.config)
     store(writer, "weight", place_of, model.named_parameters())
     one_pass(writer, "full", model, case, place_of)
-    train(writer, "full", model, case, "full")
+    train(writer, "full", lambda: build(family, case), case, "full")
     for index, (name, settings) in enumerate(case["lora"].items()):
-        adapted = add_lora(build(family, case), settings, case["seed"] + 300 + index)
+        adapt = lambda: add_lora(build(family, case), settings, case["seed"] + 300 + index)  # noqa: B023, E731
+        adapted = adapt()
         writer.text(f"lora_{name}/targets", encode("LoraConfig", {"targets": lora_targets(adapted, place_of)}))
         store(writer, f"lora_{name}/value", place_of, trainable(adapted))
         one_pass(writer, f"lora_{name}", adapted, case, place_of)
-        train(writer, f"lora_{name}", adapted, case, "lora")
+        train(writer, f"lora_{name}", adapt, case, "lora")
     writer.write(path)

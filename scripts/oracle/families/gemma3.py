@@ -15,7 +15,7 @@ from families.llama_shaped import ATTENTION, MLP, is_norm  # noqa: F401
 S, F_ = "sliding_attention", "full_attention"
 CASES = {
     "d256": dict(V=91, C=16, H=2, KV=1, D=256, F=34, layers=[S, F_], window=6, tied=True, query=256, B=2, T=19, seed=51,
-                 schedule="cosine", lora={"all": dict(r=2, lora_alpha=8, target_modules=ATTENTION + MLP)}),
+                 schedule="cosine", lora={"all": dict(r=2, lora_alpha=1, target_modules=ATTENTION + MLP)}),
     # Scores are scaled by something else than the head size; the base of full layers is scaled; logits are capped.
     "ratio7": dict(V=85, C=28, H=7, KV=1, D=10, F=39, layers=[S, S, F_], window=4, tied=True, query=23, factor=8.0,
                    cap=2.5, B=2, T=23, seed=52, schedule="linear",

@@ -14,7 +14,7 @@ CASES = {
     # Some wavelengths are short, some long, some between; positions go four times beyond the original 32.
     "scaled": dict(V=71, C=20, H=4, KV=2, D=16, F=36, L=2, tied=False, rope=dict(LLAMA3, rope_theta=5e5), B=1, T=127,
                    seed=42, schedule="linear",
-                   lora={"all": dict(r=3, lora_alpha=7, target_modules="all-linear", use_rslora=True)}),
+                   lora={"all": dict(r=3, lora_alpha=2, target_modules="all-linear", use_rslora=True)}),
     "biased": dict(V=61, C=20, H=2, KV=2, D=80, F=30, L=1, tied=False, bias=True,
                    rope=dict(rope_type="linear", factor=4.0, rope_theta=1e4), B=3, T=9, seed=43, schedule="cosine",
                    lora={"out_down": dict(r=2, lora_alpha=5, target_modules=["o_proj", "down_proj"])}),
