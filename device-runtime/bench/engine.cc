@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <string>
 
-#include "base/error.h"
 #include "base/process.h"
 #include "base/profile.h"
 #include "bench/bench.h"
@@ -37,9 +36,7 @@ models::ModelOptions options_of(const v1::EngineBench& spec) {
   if (!spec.full()) options.adapters = {spec.targets().begin(), spec.targets().end()};
   options.max_rows = spec.batch_size();
   options.max_length = spec.sequence_length();
-  if (spec.compute() != v1::COMPUTE_F32) {
-    throw Failure("bench.spec-invalid", "this runtime computes in f32 only");
-  }
+  options.compute = kernel_compute(spec.compute());
   return options;
 }
 

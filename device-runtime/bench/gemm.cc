@@ -24,8 +24,7 @@ uint32_t rounds_of(const v1::GemmBench& spec, const Product& product) {
 class Engine {
  public:
   Engine(int threads, const v1::GemmBench& spec) : pool_(threads) {
-    epilogue_.compute =
-        spec.compute() == v1::COMPUTE_BF16 ? kernels::Compute::kBF16 : kernels::Compute::kF32;
+    epilogue_.compute = kernel_compute(spec.compute());
   }
 
   void multiply(const Product& p, const Operands& operands, kernels::Weights weights, bool as_asked) {

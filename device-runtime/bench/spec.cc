@@ -64,6 +64,10 @@ v1::BenchSpec read_spec(const std::string& path) {
   return spec;
 }
 
+kernels::Compute kernel_compute(v1::ComputeType compute) {
+  return compute == v1::COMPUTE_BF16 ? kernels::Compute::kBF16 : kernels::Compute::kF32;
+}
+
 int thread_count(uint32_t threads) {
   const auto most = static_cast<uint32_t>(ThreadPool::kMaxThreads);
   return static_cast<int>(threads == 0 ? std::min(static_cast<uint32_t>(usable_cpus()), most) : threads);

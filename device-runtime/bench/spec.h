@@ -11,6 +11,7 @@ namespace mft::bench {
 // Failure bench.spec-invalid names the field.
 v1::BenchSpec read_spec(const std::string& path);
 
+kernels::Compute kernel_compute(v1::ComputeType compute);
 int thread_count(uint32_t threads);  // 0: as many as the process may use
 
 }  // namespace mft::bench

@@ -118,9 +118,11 @@ function start(
   return execa(python, [script, spec], {
     reject: false,
     buffer: { stdout: false },
+    // Its threads are bound to a core each, as ours are: some schedulers put them all onto one.
     env: {
       OMP_NUM_THREADS: String(threads),
       MKL_NUM_THREADS: String(threads),
+      OMP_PROC_BIND: 'true',
       TOKENIZERS_PARALLELISM: 'false',
     },
     ...(signal === undefined ? {} : { cancelSignal: signal }),
