@@ -40,7 +40,7 @@ class FixtureModel {
     if (!config.ParseFromString(fixture["config"].text)) throw Failure("test.fixture", name + ": config");
     rows = static_cast<uint32_t>(fixture["batch"].ints[0]);
     length = static_cast<uint32_t>(fixture["batch"].ints[1]);
-    files_ = write_pack(folder_.path(), config,
+    files = write_pack(folder_.path(), config,
                         [&](const v1::Tensor& tensor) { return fixture["weight/" + tensor.name()].floats; });
   }
 
@@ -92,7 +92,7 @@ class FixtureModel {
     opened.pool = std::make_unique<ThreadPool>(
         threads, ThreadPool::Options{.pin = false, .cpus = {}, .reserve_first_tile = true});
     opened.segments = store::Segments::open(
-        files_, method == Method::kFull ? store::Residency::kPrivate : store::Residency::kMapped);
+        files, method == Method::kFull ? store::Residency::kPrivate : store::Residency::kMapped);
     opened.model = Model::open(config, *opened.segments, options, *opened.pool);
     if (!lora.empty()) load_adapter(*opened.model, lora);
     return opened;
@@ -102,6 +102,7 @@ class FixtureModel {
   v1::ModelConfig config;
   uint32_t rows = 0;
   uint32_t length = 0;
+  std::vector<store::SegmentFile> files;  // the pack, as f32; a test may give others
 
  private:
   void load_adapter(Model& model, const std::string& lora) const {
@@ -115,7 +116,6 @@ class FixtureModel {
   }
 
   TestFolder folder_;
-  std::vector<store::SegmentFile> files_;
 };
 
 }  // namespace mft::models

@@ -15,7 +15,7 @@ import torch
 
 from passes import write_case
 
-FAMILIES = ["gpt2", "qwen2", "llama", "gemma3"]
+FAMILIES = ["gpt2", "qwen2", "llama", "gemma3", "storage"]
 
 
 def main(folder, *wanted):
@@ -29,7 +29,7 @@ def main(folder, *wanted):
                 continue
             path = pathlib.Path(folder) / name / f"{case_name}.bin"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_case(family, case, path)
+            write_case(case.get("of", family), case, path)
             print(f"{label}: {path.stat().st_size} bytes")
 
 

@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 
 from exact import make_exact
 from fixture import FixtureWriter
+from gguf_blocks import KINDS
 from names import assemble, base_name
 from protobuf import encode
 
@@ -28,6 +29,8 @@ def build(family, case):
             noise = torch.randn(value.shape, dtype=torch.float64)
             norm = family.is_norm(name) and name.endswith("weight")
             value.copy_(family.NORM_MIDDLE + 0.1 * noise if norm else 0.15 * noise)
+            if "blocks" in case and value.dim() == 2:
+                value.copy_(torch.from_numpy(KINDS[case["blocks"]](value.numpy())[1]))
             value.copy_(value.float().double())  # exactly what the fixture stores
     return make_exact(model, next(batches(case, 1, case["seed"]))[0])
 
@@ -179,6 +182,14 @@ def write_data(writer, case):
             MIN_LR_RATIO if case["schedule"] == "cosine" else 0.0, ACCUMULATION, STEPS]))
 
 
+def write_blocks(writer, case, tensors):
+    for name, value in tensors.items():
+        if value.dim() == 2:
+            blocks, values = KINDS[case["blocks"]](value.numpy())
+            assert (values == value.numpy()).all(), name  # blocks of block values are themselves
+            writer.text(f"blocks/{name}", blocks)
+
+
 def write_case(family, case, path):
     writer = FixtureWriter()
     writer.text("versions", f"torch {torch.__version__}\ntransformers {transformers.__version__}\n"
@@ -189,8 +200,11 @@ def write_case(family, case, path):
 
     place_of = family.places(model.config)
     store(writer, "weight", place_of, model.named_parameters())
-    one_pass(writer, "full", model, case, place_of)
-    train(writer, "full", lambda: build(family, case), case, "full")
+    if "blocks" in case:
+        write_blocks(writer, case, assemble(place_of, model.named_parameters()))
+    else:
+        one_pass(writer, "full", model, case, place_of)
+        train(writer, "full", lambda: build(family, case), case, "full")
     for index, (name, settings) in enumerate(case["lora"].items()):
         adapt = lambda: add_lora(build(family, case), settings, case["seed"] + 300 + index)  # noqa: B023, E731
         adapted = adapt()
