@@ -13,7 +13,7 @@ import { importFolder } from './import.ts';
 import { parseJsonObject } from './json.ts';
 import { openPack, packTensors, verifyFiles } from './pack/read.ts';
 import { openSharded } from './safetensors/reader.ts';
-import { narrow } from './tensors/float.ts';
+import { narrow, widen } from './tensors/float.ts';
 import { elementsOf } from './tensors/stream.ts';
 import type { WeightType } from './types.ts';
 
@@ -103,6 +103,12 @@ test('bf16 in shards and f16 hold the same weights, as torch rounded them', asyn
   for (const name of ['sharded-bf16', 'single-f16']) {
     const pack = await imported(join(FIXTURES, name));
     expect(pack.parameters).toBe([...source.values()].reduce((sum, { values }) => sum + values.length, 0));
+    const reader = packTensors(pack);
+    const table = source.get('transformer.wte.weight')?.values ?? new Float32Array();
+    const type = name === 'single-f16' ? 'f16' : 'bf16';
+    const kept = await reader.read('embed.tokens', 0, table.length);
+    expect(narrow(kept, 'f32')).toEqual(narrow(widen(narrow(table, type), type), 'f32'));
+    await reader.close();
   }
 });
 

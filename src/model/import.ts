@@ -6,13 +6,13 @@ import type { Operation } from '../base/progress.ts';
 import { familyOf } from './families/index.ts';
 import type { Family, HfTensor } from './families/types.ts';
 import { readBounded, readJsonObject } from './json.ts';
+import { elementsIn, type TensorPiece } from './pack/encode.ts';
 import { canonicalSegments } from './pack/layout.ts';
 import { chosenType } from './pack/storage.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
 import { openSafetensors, openSharded, type SafetensorsReader } from './safetensors/reader.ts';
-import type { F32 } from './tensors/float.ts';
-import { elementsOf, readPieces, readTransposed } from './tensors/stream.ts';
+import { elementsOf, inPieces, readPieces, readTransposed } from './tensors/stream.ts';
 import { readTokenizer, SIDE_FILES, TOKENIZER_SIDE_FILES } from './tokenizer-files.ts';
 import type { ModelConfig, PackManifest, StorageType, WeightType } from './types.ts';
 
@@ -71,7 +71,10 @@ export async function importFolder(
         tokenizer: tokenizer?.compiled,
         sideFiles,
         typeOf,
-        pieces: (tensor) => counter(canonicalPieces(reader, source.parts.get(tensor) ?? [], source.prefix)),
+        pieces(tensor) {
+          const [parts, type] = [source.parts.get(tensor) ?? [], typeOf(tensor)];
+          return counter(canonicalPieces(reader, parts, source.prefix, type), type);
+        },
       },
       options.signal === undefined ? {} : { signal: options.signal },
     );
@@ -221,17 +224,23 @@ async function checkTied(
   }
 }
 
-/** A canonical tensor, row by row, from its parts. */
+/** A canonical tensor, row by row, from its parts; as bytes where they are stored already as they are to be. */
 async function* canonicalPieces(
   reader: SafetensorsReader,
   parts: readonly HfTensor[],
   prefix: string,
-): AsyncGenerator<F32> {
+  type: StorageType,
+): AsyncGenerator<TensorPiece> {
+  const { readStored } = reader;
+  const isStored = readStored !== undefined && sourceType(reader, parts, prefix) === type;
   for (const part of parts) {
     const name = fullName(part.hf, prefix);
     const [rows = 0, columns = 1] = part.hfShape;
+    const total = elementsOf(part.hfShape);
     if (part.transposed) yield* readTransposed(reader, name, rows, columns);
-    else yield* readPieces(reader, name, 0, elementsOf(part.hfShape));
+    else if (isStored)
+      yield* inPieces(async (begin, end) => (await readStored(name, begin, end)).bytes, 0, total);
+    else yield* readPieces(reader, name, 0, total);
   }
 }
 
@@ -240,7 +249,7 @@ function sourceType(reader: SafetensorsReader, parts: readonly HfTensor[], prefi
   const types = new Set(parts.map(({ hf }) => reader.entries.get(fullName(hf, prefix))?.dtype));
   const [type] = types;
   if (types.size !== 1) return 'f32';
-  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32';
+  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32'; // matchTensors let no other pass
 }
 
 /** Counts values as they pass; a source of one type gives its bytes. */
@@ -250,11 +259,14 @@ function progressCounter({ entries }: SafetensorsReader, { signal, onProgress }:
     total += end - begin;
     elements += elementsOf(shape);
   }
-  return async function* counted(pieces: AsyncIterable<F32>): AsyncGenerator<F32> {
+  return async function* counted(
+    pieces: AsyncIterable<TensorPiece>,
+    type: StorageType,
+  ): AsyncGenerator<TensorPiece> {
     for await (const piece of pieces) {
       signal?.throwIfAborted();
       yield piece;
-      done += piece.length;
+      done += elementsIn(piece, type);
       onProgress?.({ phase: 'importing', done: Math.round((total * done) / elements), total, unit: 'bytes' });
     }
   };

@@ -1,11 +1,21 @@
 /** Values on their way into a pack: f32 pieces in, stored bytes out, in the memory of a piece and a row. */
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { BlockRangeError, packRows } from '../tensors/blocks.ts';
-import { type F32, narrow, overflows } from '../tensors/float.ts';
+import { type F32, FLOAT_BYTES, narrow, overflows } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
 import type { StorageType } from '../types.ts';
 
-export type TensorPieces = AsyncIterable<F32> | Iterable<F32>;
+/** Values, or bytes that are already what is to be stored (of f32, bf16 and f16 alone). */
+export type TensorPiece = F32 | Uint8Array;
+export type TensorPieces = AsyncIterable<TensorPiece> | Iterable<TensorPiece>;
+
+/** Elements of a piece. */
+export function elementsIn(piece: TensorPiece, type: StorageType): number {
+  if (!(piece instanceof Uint8Array)) return piece.length;
+  if (type === 'int8' || type === 'int4')
+    throw new RangeError(`bytes of ${type} come in rows, not in pieces`);
+  return piece.length / FLOAT_BYTES[type];
+}
 
 export interface EncodedTensor {
   name: string;
@@ -21,9 +31,9 @@ export async function* encoded(tensor: EncodedTensor, pieces: TensorPieces): Asy
   let left = elementsOf(tensor.shape);
   const encode = encoderOf(tensor);
   for await (const piece of pieces) {
-    left -= piece.length;
+    left -= elementsIn(piece, tensor.type);
     if (left < 0) break;
-    const bytes = encode(piece);
+    const bytes = piece instanceof Uint8Array ? piece : encode(piece);
     if (bytes.length > 0) yield bytes;
   }
   if (left !== 0) throw new RangeError(`tensor ${tensor.name}: ${left} elements missing`);

@@ -47,6 +47,12 @@ class SafetensorsFile {
 
   /** Elements [begin, end) of a tensor as f32. */
   async read(name: string, begin: number, end: number): Promise<F32> {
+    const { type, bytes } = await this.readStored(name, begin, end);
+    return widen(bytes, type);
+  }
+
+  /** The same as they lie in the file. */
+  async readStored(name: string, begin: number, end: number): Promise<StoredElements> {
     const entry = this.tensors.get(name);
     const type = FLOAT_TYPES[entry?.dtype ?? ''];
     if (entry === undefined || type === undefined)
@@ -61,10 +67,8 @@ class SafetensorsFile {
     const size = FLOAT_BYTES[type];
     if (!(begin >= 0 && begin <= end && end * size <= entry.end - entry.begin))
       throw new RangeError(`elements ${begin}..${end} of tensor ${name}`);
-    return widen(
-      await readExactly(this.file, this.path, entry.begin + begin * size, (end - begin) * size),
-      type,
-    );
+    const bytes = await readExactly(this.file, this.path, entry.begin + begin * size, (end - begin) * size);
+    return { type, bytes };
   }
 
   close(): Promise<void> {
@@ -89,11 +93,18 @@ async function readExactly(
   return buffer;
 }
 
+interface StoredElements {
+  type: FloatType;
+  bytes: Uint8Array;
+}
+
 /** A TensorReader over whole files; `entries` tell dtype and place. */
 export interface SafetensorsReader extends TensorReader {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   /** The files read, in the order of their names. */
   readonly paths: readonly string[];
+  /** Elements [begin, end) of a tensor as they lie in the file; absent where they lie in another form. */
+  readStored?(name: string, begin: number, end: number): Promise<StoredElements>;
 }
 
 function readerOver(files: SafetensorsFile[], home: ReadonlyMap<string, SafetensorsFile>): SafetensorsReader {
@@ -102,15 +113,17 @@ function readerOver(files: SafetensorsFile[], home: ReadonlyMap<string, Safetens
     const entry = file.tensors.get(name);
     if (entry !== undefined) entries.set(name, entry);
   }
+  const fileOf = (name: string) => {
+    const file = home.get(name);
+    if (file === undefined) throw new RangeError(`no tensor ${name}`);
+    return file;
+  };
   return {
     entries,
     paths: files.map((file) => file.path),
     shapes: new Map([...entries].map(([name, entry]) => [name, entry.shape])),
-    read(name, begin, end) {
-      const file = home.get(name);
-      if (file === undefined) throw new RangeError(`no tensor ${name}`);
-      return file.read(name, begin, end);
-    },
+    read: (name, begin, end) => fileOf(name).read(name, begin, end),
+    readStored: (name, begin, end) => fileOf(name).readStored(name, begin, end),
     async close() {
       for (const file of files) await file.close();
     },

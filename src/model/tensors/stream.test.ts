@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { TensorReader } from '../types.ts';
-import { readPieces, readTransposed } from './stream.ts';
+import { inPieces, readPieces, readTransposed } from './stream.ts';
 
 /** One tensor "t" whose element i is i; remembers the largest read. */
 function counting(shape: number[]) {
@@ -42,6 +42,26 @@ test('pieces of a range', async () => {
   const got: number[][] = [];
   for await (const piece of readPieces(reader, 't', 7, 20, 6)) got.push([...piece]);
   expect(got).toEqual([[7, 8, 9, 10, 11, 12], [13, 14, 15, 16, 17, 18], [19]]);
+});
+
+test('reading ahead: a failure comes in its turn, and nothing reads on when nobody wants more', async () => {
+  let [started, ended] = [0, 0];
+  const read = async (begin: number) => {
+    started += 1;
+    await new Promise((done) => setTimeout(done, 5));
+    ended += 1;
+    if (begin === 20) throw new Error('cut');
+    return begin;
+  };
+  const got: number[] = [];
+  const all = async () => {
+    for await (const piece of inPieces(read, 0, 50, 10)) got.push(piece);
+  };
+  await expect(all()).rejects.toThrow('cut');
+  expect(got).toEqual([0, 10]);
+  expect(ended).toBe(started);
+  for await (const piece of inPieces(read, 0, 50, 10)) if (piece === 10) break;
+  expect(ended).toBe(started);
 });
 
 test('bits travel, not numbers', async () => {

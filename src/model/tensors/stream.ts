@@ -11,15 +11,39 @@ export function elementsOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** What `read` gives of [begin, end), in pieces of at most `limit`; one piece is read ahead. */
+export async function* inPieces<T>(
+  read: (begin: number, end: number) => Promise<T>,
+  begin: number,
+  end: number,
+  limit: number = PIECE_ELEMENTS,
+): AsyncGenerator<T> {
+  const start = (at: number) => {
+    const piece = at < end ? read(at, Math.min(at + limit, end)) : undefined;
+    piece?.catch(() => undefined); // seen when it is awaited, or never, when nobody wants it any more
+    return piece;
+  };
+  let ahead = start(begin);
+  try {
+    for (let at = begin; at < end; at += limit) {
+      const piece = ahead;
+      ahead = start(at + limit);
+      if (piece !== undefined) yield await piece;
+    }
+  } finally {
+    await ahead?.catch(() => undefined); // nothing reads on behind the caller's back
+  }
+}
+
 /** Elements [begin, end) of a tensor in pieces of at most `limit`. */
-export async function* readPieces(
+export function readPieces(
   reader: TensorReader,
   name: string,
   begin: number,
   end: number,
-  limit: number = PIECE_ELEMENTS,
+  limit?: number,
 ): AsyncGenerator<F32> {
-  for (let at = begin; at < end; at += limit) yield reader.read(name, at, Math.min(at + limit, end));
+  return inPieces((from, to) => reader.read(name, from, to), begin, end, limit);
 }
 
 /**
