@@ -126,4 +126,6 @@ export interface ExportReport {
   format: ExportFormat;
   files: { name: string; bytes: number }[];
   tensors: number;
+  /** What whoever uses the export should know. */
+  notes: string[];
 }

@@ -54,6 +54,7 @@ full fine-tuning as a Hugging Face folder. With --out another copy is written; -
       ...(dtype ? { dtype } : {}),
     });
     this.log(`Exported as ${report.format}: ${report.dir}`);
+    for (const note of report.notes) this.log(note);
     return { run: run.id, ...paths, exported: report };
   }
 

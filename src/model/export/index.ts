@@ -56,7 +56,16 @@ export async function exportResult(
   const files = await Promise.all(
     (await readdir(out)).sort().map(async (name) => ({ name, bytes: (await stat(join(out, name))).size })),
   );
-  return { dir: out, format: options.format, files, tensors };
+  return { dir: out, format: options.format, files, tensors, notes: notesOn(result, pack, options) };
+}
+
+/** An adapter merged into blocks of small integers is merged into what they stand for, not into the original weights. */
+function notesOn(result: TrainedResult, pack: ModelPack, { format }: ExportOptions): string[] {
+  const blocks = pack.storage.map(({ type }) => type).filter((type) => type === 'int8' || type === 'int4');
+  if (format !== 'hf' || result.method !== 'lora' || blocks.length === 0) return [];
+  return [
+    `The base weights are those of the pack, stored as ${blocks.join(' and ')}: they are not exactly the original ones. To merge into those, export the adapter (--format peft) and merge it there.`,
+  ];
 }
 
 async function fill(
