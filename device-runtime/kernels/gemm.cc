@@ -170,7 +170,7 @@ void gemm(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, const float* A, i64 
              "gemm: a size is negative or a row distance too short");
   check_that(beta == 0.0f || beta == 1.0f, "kernels.shape", "gemm: beta is 0 or 1");
   if (M == 0 || N == 0) return;
-  const GemmKernels& kernels = table().gemm;
+  const GemmKernels& kernels = epilogue.compute == Compute::kBF16 ? table().gemm_bf16 : table().gemm;
   const Side left{Weights(A, DType::kF32, lda), M, op != GemmOp::kTN, kernels.tile_rows};
   const Side right{B.with_columns(ldb), N, op == GemmOp::kNT, kernels.tile_columns};
   check_that(lda >= (left.k_contiguous ? K : M) && ldb >= (right.k_contiguous ? K : N), "kernels.shape",

@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace mft::kernels {
@@ -22,8 +24,14 @@ const Table& make_table();
 namespace avx512 {
 const Table& make_table();
 }
+namespace avx512_bf16 {
+const Table& make_table();
+}
 #elif defined(__aarch64__)
 namespace neon {
+const Table& make_table();
+}
+namespace neon_bf16 {
 const Table& make_table();
 }
 #else
@@ -35,7 +43,7 @@ namespace {
 #if defined(__x86_64__)
 // What the CPU has and the kernel saves on a context switch (Intel SDM, volume 1, 13.3 and 14.8).
 struct Features {
-  bool avx2 = false, avx512 = false;
+  bool avx2 = false, avx512 = false, avx512_bf16 = false;
 
   Features() {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -53,6 +61,8 @@ struct Features {
     // F, DQ, CD, BW, VL: what x86-64-v4 means
     constexpr unsigned kAll = (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31);
     avx512 = avx2 && (low & 0xE6) == 0xE6 && (b & kAll) == kAll;
+    constexpr unsigned kBf16 = 1u << 5;
+    avx512_bf16 = avx512 && __get_cpuid_count(7, 1, &e, &f, &g, &h) != 0 && (e & kBf16) != 0;
   }
 };
 #endif
@@ -64,9 +74,13 @@ std::vector<const Table*> find_tables() {
   std::vector<const Table*> tables{&sse4::make_table()};
   if (features.avx2) tables.push_back(&avx2::make_table());
   if (features.avx512) tables.push_back(&avx512::make_table());
+  if (features.avx512_bf16) tables.push_back(&avx512_bf16::make_table());
   return tables;
 #else
-  return {&neon::make_table()};  // every arm64 CPU has it
+  std::vector<const Table*> tables{&neon::make_table()};  // every arm64 CPU has it
+  constexpr unsigned long kBf16 = 1ul << 14;              // HWCAP2_BF16 of Linux' asm/hwcap.h
+  if ((getauxval(AT_HWCAP2) & kBf16) != 0) tables.push_back(&neon_bf16::make_table());
+  return tables;
 #endif
 }
 
@@ -109,6 +123,9 @@ std::string_view isa() { return current()->name; }
 
 void set_isa(std::string_view name) { current() = by_name(name); }
 
-std::string_view numeric_class() { return current()->fused ? "f32-fma" : "f32-nofma"; }
+std::string_view numeric_class(Compute compute) {
+  if (compute == Compute::kBF16) return current()->bf16_class;
+  return current()->fused ? "f32-fma" : "f32-nofma";
+}
 
 }  // namespace mft::kernels

@@ -110,7 +110,7 @@ void add_gemm_rows(Rows& rows) {
                  {13, 24, 385}, {33, 12, 400}, {4, 100, 17}, {97, 5, 70}, {25, 193, 63}, {64, 64, 96},
                  {5, 33, 771}, {61, 320, 100, true}};
   int count = 0;
-  for (const Compute compute : {Compute::kF32}) {
+  for (const Compute compute : {Compute::kF32, Compute::kBF16}) {
     for (const DType dtype : kStorageTypes) {
       for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN, GemmOp::kTN}) {
         for (const auto& s : kShapes) {

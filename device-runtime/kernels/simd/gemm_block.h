@@ -26,6 +26,10 @@ void pack_columns(const Weights& source, i64 column, i64 rows, i64 depth, int st
 void gemm_block(i64 M, i64 N, i64 K, const void* a, const void* b, float* C, i64 ldc,
                 const BlockEpilogue& epilogue);
 
+// The same strips with every value rounded to bf16.
+void pack_rows_bf16(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+void pack_columns_bf16(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed);
+
 // The same for f32 in memory with row distance ld.
 MFT_INLINE void pack_rows(const float* source, DType, i64 ld, i64 rows, i64 depth, int strip, float* packed) {
   pack_rows(Weights(source, DType::kF32, ld), 0, rows, depth, strip, packed);

@@ -80,6 +80,8 @@ struct Table {
   const char* name;
   bool fused;  // has fused multiply-add
   GemmKernels gemm;
+  GemmKernels gemm_bf16;   // Compute::kBF16
+  const char* bf16_class;  // the numeric class of its sums (kernels/isa.h)
 
   void (*layernorm_forward)(const LayerNormRows&, i64 begin, i64 end);
   void (*layernorm_backward)(const LayerNormRows&, i64 begin, i64 end);
