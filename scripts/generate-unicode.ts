@@ -1,6 +1,7 @@
 /**
  * Writes device-runtime/text/unicode_tables.cc: the class of every code point (letter \p{L}, number \p{N}, white space \s,
- * other), as the pre-tokenizers need it, from Node's regex engine.
+ * other), as the pre-tokenizers need it, and the characters of words \w, as added tokens with `single_word` need them, from
+ * Node's regex engine.
  *
  *     node scripts/generate-unicode.ts
  *
@@ -13,17 +14,21 @@ import { writeFileSync } from 'node:fs';
 const NODE_UNICODE = '17.0';
 const TABLE_UNICODE = '16.0';
 
-/** Letters and numbers that Unicode 17.0 added (DerivedAge.txt), first and last. */
+/** Letters, numbers and marks that Unicode 17.0 added (DerivedAge.txt), first and last. */
 const added17: [number, number][] = [
   [0x088f, 0x088f],
   [0x0c5c, 0x0c5c],
   [0x0cdc, 0x0cdc],
+  [0x1acf, 0x1add],
+  [0x1ae0, 0x1aeb],
   [0xa7ce, 0xa7cf],
   [0xa7d2, 0xa7d2],
   [0xa7d4, 0xa7d4],
   [0xa7f1, 0xa7f1],
   [0x10940, 0x10959],
   [0x10ec5, 0x10ec7],
+  [0x10efa, 0x10efb],
+  [0x11b60, 0x11b67],
   [0x11db0, 0x11ddb],
   [0x11de0, 0x11de9],
   [0x16ea0, 0x16eb8],
@@ -33,10 +38,7 @@ const added17: [number, number][] = [
   [0x18d09, 0x18d1e],
   [0x18d80, 0x18df2],
   [0x1e6c0, 0x1e6de],
-  [0x1e6e0, 0x1e6e2],
-  [0x1e6e4, 0x1e6e5],
-  [0x1e6e7, 0x1e6ed],
-  [0x1e6f0, 0x1e6f4],
+  [0x1e6e0, 0x1e6f5],
   [0x1e6fe, 0x1e6ff],
   [0x2b73a, 0x2b73f],
   [0x2cea2, 0x2cead],
@@ -47,9 +49,25 @@ const Class = { other: 0, letter: 1, number: 2, space: 3 } as const;
 const CODE_POINTS = 0x110000;
 const BLOCK = 256; // code points a block, 2 bits each: 8 words of 64 bits
 
+const isKnown = (codePoint: number): boolean =>
+  !(codePoint >= 0xd800 && codePoint < 0xe000) &&
+  !added17.some(([first, last]) => codePoint >= first && codePoint <= last);
+
+/** First and last of every run of characters of words: \w of the Rust crate `regex`, UTS #18 Annex C. */
+function wordRanges(): [number, number][] {
+  const word = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
+  const ranges: [number, number][] = [];
+  for (let codePoint = 0; codePoint < CODE_POINTS; codePoint += 1) {
+    if (!isKnown(codePoint) || !word.test(String.fromCodePoint(codePoint))) continue;
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === codePoint - 1) last[1] = codePoint;
+    else ranges.push([codePoint, codePoint]);
+  }
+  return ranges;
+}
+
 function classOf(codePoint: number): number {
-  if (codePoint >= 0xd800 && codePoint < 0xe000) return Class.other;
-  if (added17.some(([first, last]) => codePoint >= first && codePoint <= last)) return Class.other;
+  if (!isKnown(codePoint)) return Class.other;
   const char = String.fromCodePoint(codePoint);
   if (/^\p{L}$/u.test(char)) return Class.letter;
   if (/^\p{N}$/u.test(char)) return Class.number;
@@ -83,6 +101,8 @@ function main(): void {
   }
   if (blocks.size > 256) throw new Error('more blocks than a byte can number');
 
+  const ranges = wordRanges().map(([first, last]) => `{0x${first.toString(16)}, 0x${last.toString(16)}}`);
+
   const lines = (items: string[], perLine: number) =>
     Array.from(
       { length: Math.ceil(items.length / perLine) },
@@ -102,6 +122,11 @@ ${lines(index.map(String), 20)}
 const std::uint64_t kBlocks[${words.length}] = {
 ${lines(words, 5)}
 };
+
+const std::uint32_t kWordRanges[][2] = {
+${lines(ranges, 5)}
+};
+const std::size_t kWordRangeCount = ${ranges.length};
 
 }  // namespace mft::unicode_tables
 `;

@@ -14,24 +14,25 @@ namespace mft {
 
 class AddedTokens {
  public:
-  // Of the tables' added tokens those with this `normalized`, without the special ones unless with_special.
-  // The tables must outlive it.
-  AddedTokens(const TokenizerTables& tables, bool normalized, bool with_special);
+  // Of the tables' added tokens those with this `normalized`. The tables must outlive it.
+  AddedTokens(const TokenizerTables& tables, bool normalized);
 
   struct Match {
     std::size_t begin;
-    std::size_t bytes;  // 0: none
-    std::uint32_t id;
+    std::size_t bytes;        // 0: none
+    const AddedToken* token;  // nullptr: none
   };
-  Match find(std::string_view text) const;
+  // The first match that begins at `from` or behind it; begin counts from the start of `text`.
+  Match find(std::string_view text, std::size_t from = 0) const;
 
-  // Bytes of the longest; 0: there are none.
-  std::size_t longest() const { return longest_; }
+  std::size_t longest() const { return longest_; }           // bytes; 0: there are none
+  bool any_lstrip() const { return any_lstrip_; }            // one takes the white space before it
+  bool any_looks_behind() const { return any_behind_; }      // one depends on what stands behind it
 
  private:
   struct Entry {
     std::string_view bytes;
-    std::uint32_t id;
+    const AddedToken* token;
   };
   Match longest_at(std::string_view text, std::size_t at) const;
 
@@ -39,6 +40,8 @@ class AddedTokens {
   std::array<std::uint32_t, 257> first_{};  // entries that begin with byte b: [first_[b], first_[b + 1])
   int only_first_byte_ = -1;                // all begin with this one
   std::size_t longest_ = 0;
+  bool any_lstrip_ = false;
+  bool any_behind_ = false;
 };
 
 }  // namespace mft

@@ -168,6 +168,8 @@ PreToken next_pretoken(PreTokenizerKind kind, const char* text, const char* end)
       return next_split(text, end, 3);
     case PreTokenizerKind::kDigits:
       return next_digits(text, end);
+    case PreTokenizerKind::kWhole:
+      break;
   }
   return {static_cast<std::size_t>(end - text), true};
 }

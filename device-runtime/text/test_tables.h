@@ -1,4 +1,5 @@
-// The small tables of test/fixtures/tokenizer/tiny.bin, and seeded text. Tests only.
+// The small tables of test/fixtures/tokenizer/tiny.bin (byte-level) and tiny-marks.bin (SentencePiece's make), and
+// seeded text. Tests only.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,8 @@ namespace mft {
 
 inline std::string tiny_path() { return std::string(MFT_FIXTURES) + "/tokenizer/tiny.bin"; }
 inline std::string tiny_bytes() { return read_all(tiny_path(), 1 << 20); }
+inline std::string marks_path() { return std::string(MFT_FIXTURES) + "/tokenizer/tiny-marks.bin"; }
+inline std::string marks_bytes() { return read_all(marks_path(), 1 << 20); }
 
 class TestRandom {
  public:
@@ -76,6 +79,13 @@ inline std::string hostile_text(std::uint64_t seed, std::size_t pieces) {
                                                    "text|>",
                                                    std::string(1, '\0'),
                                                    "\x7F",
+                                                   "<mask>",
+                                                   " <right>",
+                                                   "word",
+                                                   "> </",
+                                                   "\xE2\x96\x81",
+                                                   "\xCC\x81\xCC\xA7",
+                                                   "\xE1\x84\x80\xE1\x85\xA1",
                                                    "\xE2\x80\x8D"};
   TestRandom random(seed);
   std::string text;

@@ -1,9 +1,10 @@
-// The text room by hand and for tests that compare with other tokenizers:
-//   text_tool encode TOKENIZER.BIN FILE [--plain]     ids, little-endian i32, on stdout
-//   text_tool cases TOKENIZER.BIN FILE [--plain]      texts, each after its length (u32); for each its ids
-//   after their count text_tool decode TOKENIZER.BIN FILE               ids, each list after its count; for
-//   each its text after its length text_tool classes                                 one byte a code point: 0
-//   other, 1 letter, 2 number, 3 space text_tool bench TOKENIZER.BIN FILE                MB/s on stderr
+// The text room by hand and for tests that compare with other tokenizers. Records: each after its count of items (u32).
+//   text_tool encode TOKENIZER.BIN FILE [--plain]   ids, little-endian i32, on stdout
+//   text_tool cases TOKENIZER.BIN FILE [--plain]    of records of text; records of ids
+//   text_tool decode TOKENIZER.BIN FILE [--skip-special]   of records of ids; records of text
+//   text_tool nfc FILE                              of records of text; records of their normal form
+//   text_tool classes     one byte a code point: 0 other, 1 letter, 2 number, 3 space; plus 4 for a word's character
+//   text_tool bench TOKENIZER.BIN FILE              MB/s on stderr
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "text/nfc.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -74,40 +76,56 @@ void cases(const std::string& tables, const std::string& path, SpecialText speci
   }
 }
 
-void decode(const std::string& tables, const std::string& path) {
+void decode(const std::string& tables, const std::string& path, bool skip_special) {
   const Tokenizer tokenizer = Tokenizer::open(tables);
   for (const std::string& record : read_records(path, sizeof(std::int32_t))) {
     std::vector<std::int32_t> ids(record.size() / sizeof(std::int32_t));
     if (!ids.empty()) std::memcpy(ids.data(), record.data(), record.size());
-    const std::string text = tokenizer.decode(ids);
+    const std::string text = tokenizer.decode(ids, skip_special);
     const auto bytes = static_cast<std::uint32_t>(text.size());
     write_out(&bytes, sizeof(bytes));
     write_out(text.data(), text.size());
   }
 }
 
+void normalize(const std::string& path) {
+  for (const std::string& text : read_records(path, 1)) {
+    std::string normal;
+    append_nfc(text, true, normal);
+    const auto bytes = static_cast<std::uint32_t>(normal.size());
+    write_out(&bytes, sizeof(bytes));
+    write_out(normal.data(), normal.size());
+  }
+}
+
 void classes() {
   std::string all(0x110000, '\0');
-  for (std::uint32_t c = 0; c < 0x110000; ++c) all[c] = static_cast<char>(class_of(c));
+  for (std::uint32_t c = 0; c < 0x110000; ++c)
+    all[c] = static_cast<char>(static_cast<int>(class_of(c)) | (is_word(c) ? 4 : 0));
   write_out(all.data(), all.size());
 }
 
-int run(const std::vector<std::string>& args) {
-  const bool plain = args.size() == 4 && args[3] == "--plain";
-  const SpecialText special = plain ? SpecialText::kPlain : SpecialText::kMatch;
-  if ((args.size() == 3 || plain) && args[0] == "encode") {
+int run(std::vector<std::string> args) {
+  const std::string flag = !args.empty() && args.back().starts_with("--") ? args.back() : "";
+  if (!flag.empty()) args.pop_back();
+  const std::string command = args.empty() ? "" : args[0] + std::to_string(args.size()) + flag;
+  const SpecialText special = flag == "--plain" ? SpecialText::kPlain : SpecialText::kMatch;
+  if (command == "encode3" || command == "encode3--plain") {
     encode(args[1], args[2], special, true);
-  } else if ((args.size() == 3 || plain) && args[0] == "cases") {
+  } else if (command == "cases3" || command == "cases3--plain") {
     cases(args[1], args[2], special);
-  } else if (args.size() == 3 && args[0] == "bench") {
+  } else if (command == "bench3") {
     encode(args[1], args[2], SpecialText::kMatch, false);
-  } else if (args.size() == 3 && args[0] == "decode") {
-    decode(args[1], args[2]);
-  } else if (args.size() == 1 && args[0] == "classes") {
+  } else if (command == "decode3" || command == "decode3--skip-special") {
+    decode(args[1], args[2], !flag.empty());
+  } else if (command == "nfc2") {
+    normalize(args[1]);
+  } else if (command == "classes1") {
     classes();
   } else {
     std::fprintf(stderr,
-                 "usage: text_tool encode|cases|decode|bench TOKENIZER.BIN FILE [--plain] | classes\n");
+                 "usage: text_tool encode|cases TOKENIZER.BIN FILE [--plain] | decode TOKENIZER.BIN FILE "
+                 "[--skip-special] | bench TOKENIZER.BIN FILE | nfc FILE | classes\n");
     return 2;
   }
   if (std::fflush(stdout) != 0) fail_io("write", "stdout", errno);

@@ -97,10 +97,13 @@ void write_token_file(const std::string& text_path, std::uint64_t text_bytes,
     }
     return got;
   };
+  const std::vector<std::int32_t>& prefix = tokenizer.prefix();
+  writer.append(prefix.data(), prefix.size());
   tokenizer.encode_stream(read,
                           [&](const std::int32_t* ids, std::size_t count) { writer.append(ids, count); });
-  if (writer.count() == 0)
+  if (writer.count() == prefix.size())
     throw Failure("data.empty", "the text is empty", "Give a text with something to learn from.");
+  writer.append(tokenizer.suffix().data(), tokenizer.suffix().size());
 
   const Sha256Digest text_sha256 = hash.finish();
   std::memcpy(header.magic, kMagic, sizeof(header.magic));

@@ -42,25 +42,32 @@ std::vector<std::int32_t> encoded(const std::string& text) {
   return ids;
 }
 
-// The tiny tables with so many more (empty) ids that a token file needs 4 bytes each.
+std::uint64_t field(const std::string& bytes, std::size_t at, std::size_t width) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + at, width);
+  return value;
+}
+
+// The tiny tables without merges and with so many more (empty) ids that a token file needs 4 bytes each.
 std::string wide_tables() {
   std::string bytes = tiny_bytes();
   constexpr std::uint32_t kMore = 70000;  // a multiple of 2: sections stay at multiples of 8
-  const auto patch = [&](std::size_t field, std::uint64_t add, std::size_t width) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, bytes.data() + field, width);
-    value += add;
-    std::memcpy(bytes.data() + field, &value, width);
+  const auto set = [&](std::size_t at, std::uint64_t value, std::size_t width) {
+    std::memcpy(bytes.data() + at, &value, width);
   };
-  std::uint32_t count = 0;
-  std::memcpy(&count, bytes.data() + 36, 4);
-  const std::string last = bytes.substr(128 + 4 * std::size_t{count}, 4);
+  const std::size_t merges = field(bytes, 112, 8);
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(merges), 8 * field(bytes, 44, 4), '\0');
+  set(40, 0, 4);
+  const std::size_t count = field(bytes, 36, 4);
+  const std::size_t offsets = field(bytes, 80, 8);
+  const std::string last = bytes.substr(offsets + 4 * count, 4);
   std::string more;
   for (std::uint32_t i = 0; i < kMore; ++i) more += last;
-  bytes.insert(128 + 4 * (std::size_t{count} + 1), more);
-  patch(16, more.size(), 8);
-  patch(36, kMore, 4);
-  for (const std::size_t section : {72, 88, 96, 104}) patch(section, more.size(), 8);
+  bytes.insert(offsets + 4 * (count + 1), more);
+  set(16, bytes.size(), 8);
+  set(36, count + kMore, 4);
+  for (const std::size_t section : {88, 104, 112, 120, 136, 144})
+    set(section, field(bytes, section, 8) + more.size(), 8);
   return bytes;
 }
 
@@ -86,8 +93,16 @@ TEST_F(TokenFileTest, FourBytesForALargeVocabulary) {
   write_text("hello world");
   write_atomically(folder_ / "wide.bin", wide_tables());
   const TokenFile file = tokenize_file(text_, folder_ / "wide.bin", out_);
-  EXPECT_EQ(ids_of(file), (std::vector<std::int32_t>{259, 264}));
-  EXPECT_EQ(stat_path(out_)->bytes, 128u + 4 * 2);
+  EXPECT_EQ(ids_of(file), (std::vector<std::int32_t>{'h', 'e', 'l', 'l', 'o', ' ', 'w', 'o', 'r', 'l', 'd'}));
+  EXPECT_EQ(stat_path(out_)->bytes, 128u + 4 * 11);
+}
+
+TEST_F(TokenFileTest, WhatBeginsATextStandsBeforeItOnce) {
+  write_text("hello\n\nworld");
+  EXPECT_EQ(ids_of(tokenize_file(text_, marks_path(), out_)),
+            (std::vector<std::int32_t>{299, 280, 301, 267, 282, 284}));
+  write_text("");
+  EXPECT_THROW(tokenize_file(text_, marks_path(), out_), Failure);
 }
 
 TEST_F(TokenFileTest, IsMadeOnceAndAgainWhenItsInputsChange) {

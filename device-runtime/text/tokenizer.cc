@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "text/added_tokens.h"
+#include "text/text_decoder.h"
 #include "text/text_encoder.h"
 #include "text/tokenizer_tables.h"
 #include "text/utf8.h"
@@ -13,16 +15,23 @@ namespace mft {
 namespace {
 
 constexpr std::size_t kReadBytes = 1 << 16;
+// A word, and what is held back for added tokens behind it.
+constexpr std::size_t kMaxHeldBytes = kMaxWordBytes + (std::size_t{1} << 18);
 
 std::int32_t id_or_none(std::uint32_t id) { return id == kNoToken ? -1 : static_cast<std::int32_t>(id); }
 
 }  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<TokenizerTables> tables)
-    : tables_(std::move(tables)), words_(std::make_unique<WordEncoder>(*tables_)) {}
+    : tables_(std::move(tables)),
+      words_(std::make_unique<WordEncoder>(*tables_)),
+      raw_added_(std::make_unique<AddedTokens>(*tables_, false)),
+      normal_added_(std::make_unique<AddedTokens>(*tables_, true)) {}
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&& other) noexcept {
-  words_ = std::move(other.words_);  // before the tables that it refers to
+  words_ = std::move(other.words_);  // these before the tables that they refer to
+  raw_added_ = std::move(other.raw_added_);
+  normal_added_ = std::move(other.normal_added_);
   tables_ = std::move(other.tables_);
   return *this;
 }
@@ -40,12 +49,12 @@ void Tokenizer::encode(std::string_view utf8, std::vector<std::int32_t>& out, Sp
   Utf8Checker checker;
   checker.feed(utf8);
   checker.finish();
-  TextEncoder encoder(*tables_, *words_, special == SpecialText::kMatch);
+  TextEncoder encoder(*tables_, *words_, *raw_added_, *normal_added_, special == SpecialText::kMatch);
   encoder.encode_front(utf8, true, 0, out);
 }
 
 void Tokenizer::encode_stream(const Read& read, const Emit& emit, SpecialText special) {
-  TextEncoder encoder(*tables_, *words_, special == SpecialText::kMatch);
+  TextEncoder encoder(*tables_, *words_, *raw_added_, *normal_added_, special == SpecialText::kMatch);
   Utf8Checker checker;
   std::vector<char> buffer(kReadBytes);
   std::vector<std::int32_t> ids;
@@ -69,29 +78,28 @@ void Tokenizer::encode_stream(const Read& read, const Emit& emit, SpecialText sp
     buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(done));
     held -= done;
     offset += done;
+    if (!final && held > kMaxHeldBytes) fail_word(offset);
     next_try = std::min(2 * held, kMaxWordBytes + kReadBytes);
     if (final) return;
   }
 }
 
-std::string Tokenizer::decode_bytes(const std::int32_t* ids, std::size_t count, bool skip_special) const {
-  std::string bytes;
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto id = static_cast<std::uint32_t>(ids[i]);
-    if (ids[i] < 0 || id >= tables_->token_count()) {
-      throw Failure("tokenizer.bad-id", "the tokenizer has no token " + std::to_string(ids[i]) +
+std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_special) const {
+  std::string text;
+  TextDecoder decoder(*tables_, skip_special);
+  for (const std::int32_t id : ids) {
+    if (id < 0 || static_cast<std::uint32_t>(id) >= tables_->token_count()) {
+      throw Failure("tokenizer.bad-id", "the tokenizer has no token " + std::to_string(id) +
                                             "; its ids are below " + std::to_string(tables_->token_count()));
     }
-    if (skip_special && tables_->is_special(id)) continue;
-    bytes.append(tables_->token(id));
+    decoder.push(static_cast<std::uint32_t>(id), text);
   }
-  return bytes;
+  decoder.finish(text);
+  return text;
 }
 
-std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_special) const {
-  return replace_invalid_utf8(decode_bytes(ids.data(), ids.size(), skip_special));
-}
-
+const std::vector<std::int32_t>& Tokenizer::prefix() const { return tables_->prefix(); }
+const std::vector<std::int32_t>& Tokenizer::suffix() const { return tables_->suffix(); }
 std::int32_t Tokenizer::vocab_size() const { return static_cast<std::int32_t>(tables_->token_count()); }
 std::int32_t Tokenizer::bos() const { return id_or_none(tables_->bos()); }
 std::int32_t Tokenizer::eos() const { return id_or_none(tables_->eos()); }

@@ -1,6 +1,6 @@
 // Text to token ids and back, over tables compiled on the host and mapped here (docs/tokenizer-format.md;
 // written by src/model/tokenizer/). Equal to Hugging Face's `tokenizers` for what the format can express.
-// What this file does not do: read JSON, add template tokens (BOS) by itself, normalise.
+// What this file does not do: read JSON, put the tokens of the template (BOS) around a text by itself.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 
 namespace mft {
 
+class AddedTokens;
 class TokenizerTables;
 class WordEncoder;
 
@@ -50,11 +51,13 @@ class Tokenizer {
   using Emit = std::function<void(const std::int32_t* ids, std::size_t count)>;
   void encode_stream(const Read& read, const Emit& emit, SpecialText special = SpecialText::kMatch);
 
-  // The bytes of the tokens one after the other; may be cut UTF-8. Failure tokenizer.bad-id for an id out of
-  // range.
-  std::string decode_bytes(const std::int32_t* ids, std::size_t count, bool skip_special = false) const;
-  // Valid UTF-8: what isn't is replaced by U+FFFD (maximal subparts, as Hugging Face's decode).
+  // The text of tokens, as Hugging Face's decode: valid UTF-8, what isn't is replaced by U+FFFD (maximal subparts; with
+  // byte fallback every byte of a row that is not UTF-8 as a whole). Failure tokenizer.bad-id for an id out of range.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;
+
+  // What stands before and behind a whole text, as `add_special_tokens` puts it there (docs/tokenizer-format.md).
+  const std::vector<std::int32_t>& prefix() const;
+  const std::vector<std::int32_t>& suffix() const;
 
   std::int32_t vocab_size() const;  // ids are below it; a model's embedding may have more rows
   std::int32_t bos() const;         // -1: none
@@ -67,6 +70,8 @@ class Tokenizer {
   explicit Tokenizer(std::unique_ptr<TokenizerTables> tables);
   std::unique_ptr<TokenizerTables> tables_;
   std::unique_ptr<WordEncoder> words_;
+  std::unique_ptr<AddedTokens> raw_added_;
+  std::unique_ptr<AddedTokens> normal_added_;
 };
 
 }  // namespace mft

@@ -1,9 +1,12 @@
 #include "text/tokenizer_tables.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
 #include "base/error.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace mft {
 namespace {
@@ -11,10 +14,17 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "tables are mapped as they are");
 
 constexpr char kMagic[] = "MFTTOKEN";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kFlagIgnoreMerges = 1;
+constexpr std::uint32_t kFlagStripsFrontSpace = 2;
 constexpr std::uint32_t kAddedSpecial = 1;
 constexpr std::uint32_t kAddedNormalized = 2;
+constexpr std::uint32_t kAddedLstrip = 4;
+constexpr std::uint32_t kAddedRstrip = 8;
+constexpr std::uint32_t kAddedSingleWord = 16;
+constexpr std::uint32_t kPageOfBytes = 2 * (0x110000 >> 8);
+constexpr std::uint32_t kPageBytes = 4 * 256;
+constexpr std::uint32_t kMaxTemplate = 16;  // tokens before or behind a text: a model uses one
 constexpr std::uint32_t kMaxProbe = 1024;       // longer ways would make encoding slow: not from our compiler
 constexpr std::uint32_t kMaxTokens = 1u << 24;  // ids fit in i32, and no vocabulary is near this
 constexpr std::uint32_t kMaxTokenBytes =
@@ -35,16 +45,42 @@ struct Header {
   std::uint32_t bos;
   std::uint32_t eos;
   std::uint32_t max_probe;
+  std::uint32_t prefix_count;
+  std::uint32_t suffix_count;
+  std::uint32_t page_count;
+  std::uint32_t zero;
   std::uint64_t token_offsets;
   std::uint64_t token_bytes;
   std::uint64_t token_bytes_size;
   std::uint64_t byte_ids;
   std::uint64_t merges;
+  std::uint64_t merge_ids;
+  std::uint64_t characters;
   std::uint64_t added;
+  std::uint64_t text_template;
   std::uint64_t sorted_ids;
-  std::uint64_t zero;
 };
-static_assert(sizeof(Header) == 128);
+static_assert(sizeof(Header) == 160);
+
+// The character that begins at the front, or ends at the end, of a token; 0xFFFFFFFF when the token is not UTF-8
+// there (the token of a byte).
+constexpr std::uint32_t kNoCharacter = 0xFFFFFFFFu;
+
+std::uint32_t first_character(std::string_view bytes) {
+  bool cut = false;
+  const std::size_t length = utf8_length(bytes.front());
+  if (length == 0 || length > bytes.size()) return kNoCharacter;
+  if (valid_utf8_prefix(bytes.substr(0, length), &cut) != length) return kNoCharacter;
+  return decode_valid(bytes.data()).value;
+}
+
+std::uint32_t last_character(std::string_view bytes) {
+  std::size_t at = bytes.size() - 1;
+  while (at > 0 && bytes.size() - at < 4 && (static_cast<unsigned char>(bytes[at]) & 0xC0) == 0x80) --at;
+  const std::string_view last = bytes.substr(at);
+  if (utf8_length(last.front()) != last.size()) return kNoCharacter;
+  return first_character(last);
+}
 
 [[noreturn]] void bad(const std::string& what) {
   throw Failure("tokenizer.bad-file", "the tokenizer tables are damaged: " + what,
@@ -80,14 +116,24 @@ void TokenizerTables::open(const unsigned char* data, std::size_t size) {
                   "Import the model again with this version of mft.");
   }
   require(header.file_bytes == size, "its size is not what its header says");
-  require(header.pre_tokenizer >= 1 && header.pre_tokenizer <= 4, "unknown pre-tokenizer");
-  require(header.normalizer == 0, "unknown normalizer");
-  require((header.flags & ~kFlagIgnoreMerges) == 0, "unknown flags");
+  require(header.pre_tokenizer >= 1 && header.pre_tokenizer <= 5, "unknown pre-tokenizer");
+  require(header.normalizer <= 2, "unknown normalizer");
+  require((header.flags & ~(kFlagIgnoreMerges | kFlagStripsFrontSpace)) == 0, "unknown flags");
+  const bool whole = header.pre_tokenizer == static_cast<std::uint32_t>(PreTokenizerKind::kWhole);
+  const bool mark = header.normalizer == static_cast<std::uint32_t>(NormalizerKind::kSpaceMark);
+  require(whole == mark && mark == (header.characters != 0), "a pre-tokenizer with another's normalizer");
+  require(!mark || header.flags == (header.flags & kFlagStripsFrontSpace), "flags of another kind");
+  require(mark || (header.flags & kFlagStripsFrontSpace) == 0, "flags of another kind");
   require(header.zero == 0, "unknown header field");
   require(header.token_count >= 1 && header.token_count <= kMaxTokens, "token count");
-  require(std::has_single_bit(header.merge_slots) && header.merge_slots > header.merge_count, "merge slots");
+  require(header.merge_slots > header.merge_count, "merge slots");
+  id_bits_ = std::max(1, static_cast<int>(std::bit_width(header.token_count - 1)));
+  rank_bits_ = std::max(1, static_cast<int>(std::bit_width(header.merge_count)));
+  require(2 * id_bits_ + rank_bits_ <= 64, "more merges than its slots hold");
   require(header.max_probe <= kMaxProbe && header.max_probe < header.merge_slots, "merge probes");
   require(header.added_count <= header.token_count, "added token count");
+  require(header.prefix_count <= kMaxTemplate && header.suffix_count <= kMaxTemplate, "template");
+  require(header.page_count <= (mark ? 0x110000u >> 8 : 0), "pages of characters");
 
   // The sections in their order, each inside the file and after the one before it.
   std::uint64_t end = sizeof(header);
@@ -100,8 +146,16 @@ void TokenizerTables::open(const unsigned char* data, std::size_t size) {
       section(header.token_offsets, 4 * (std::uint64_t{header.token_count} + 1), "token offsets");
   token_bytes_ = section(header.token_bytes, header.token_bytes_size, "token bytes");
   std::memcpy(byte_ids_, section(header.byte_ids, sizeof(byte_ids_), "byte ids"), sizeof(byte_ids_));
-  merges_ = section(header.merges, sizeof(MergeSlot) * std::uint64_t{header.merge_slots}, "merges");
+  merges_ = section(header.merges, 8 * std::uint64_t{header.merge_slots}, "merges");
+  merge_ids_ = section(header.merge_ids, 4 * std::uint64_t{header.merge_count}, "ids of merges");
+  if (mark) {
+    const std::uint64_t bytes = kPageOfBytes + std::uint64_t{kPageBytes} * header.page_count;
+    page_of_ = section(header.characters, bytes, "characters");
+    pages_ = page_of_ + kPageOfBytes;
+  }
   const unsigned char* added = section(header.added, 8 * std::uint64_t{header.added_count}, "added tokens");
+  const std::uint64_t template_count = std::uint64_t{header.prefix_count} + header.suffix_count;
+  const unsigned char* text_template = section(header.text_template, 4 * template_count, "template");
   ignore_merges_ = (header.flags & kFlagIgnoreMerges) != 0;
   require(ignore_merges_ == (header.sorted_ids != 0), "token index");
   if (ignore_merges_) {
@@ -113,17 +167,21 @@ void TokenizerTables::open(const unsigned char* data, std::size_t size) {
   require(end == size, "bytes after its end");
 
   pre_tokenizer_ = static_cast<PreTokenizerKind>(header.pre_tokenizer);
+  normalizer_ = static_cast<NormalizerKind>(header.normalizer);
+  strips_front_space_ = (header.flags & kFlagStripsFrontSpace) != 0;
   token_count_ = header.token_count;
   bos_ = header.bos;
   eos_ = header.eos;
-  slot_mask_ = header.merge_slots - 1;
+  slots_ = header.merge_slots;
   max_probe_ = header.max_probe;
   check_tokens(header.token_bytes_size);
   require(bos_ == kNoToken || bos_ < token_count_, "id of the beginning of a text");
   require(eos_ == kNoToken || eos_ < token_count_, "id of the end of a text");
   check_byte_ids();
+  if (mark) check_characters(header.page_count);
   check_merges(header.merge_count);
   check_added(added, header.added_count);
+  read_template(text_template, header.prefix_count, header.suffix_count);
   check_sorted_ids();
 }
 
@@ -151,28 +209,70 @@ void TokenizerTables::check_byte_ids() {
   }
 }
 
-void TokenizerTables::check_merges(std::uint32_t merge_count) const {
+void TokenizerTables::check_characters(std::uint32_t page_count) const {
+  for (std::uint32_t block = 0; block < 0x110000 >> 8; ++block) {
+    std::uint16_t page;
+    std::memcpy(&page, page_of_ + std::size_t{2} * block, 2);
+    if (page == kNoPage) continue;
+    require(page < page_count, "page of characters");
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      const std::uint32_t character = block << 8 | i;
+      const std::uint32_t id = character_id(character);
+      if (id == kNoToken) continue;
+      require(id < token_count_ && !token(id).empty(), "id of a character");
+      const std::uint32_t spelled = first_character(token(id));
+      const std::uint32_t wanted = character == ' ' ? kSpaceMark : character;
+      require(spelled == wanted && token(id).size() == utf8_length(token(id).front()), "token of a character");
+    }
+  }
+}
+
+void TokenizerTables::check_merges(std::uint32_t merge_count) {
+  if (by_characters()) joins_.assign(std::size_t{1} << (kJoinBits - 6), 0);
+  const auto join = [this](std::uint32_t left, std::uint32_t right) {
+    const std::uint32_t bit = join_bit(left, right);
+    joins_[bit >> 6] |= std::uint64_t{1} << (bit & 63);
+  };
   std::uint32_t found = 0;
   std::vector<bool> ranks(merge_count);
-  for (std::uint32_t slot = 0; slot <= slot_mask_; ++slot) {
-    MergeSlot merge;
-    std::memcpy(&merge, merges_ + sizeof(MergeSlot) * slot, sizeof(merge));
-    if (merge.left == kNoToken) continue;
+  for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+    const std::uint64_t merge = load64(merges_ + std::size_t{8} * slot);
+    if (merge == 0) continue;
     ++found;
-    require(merge.left < token_count_ && merge.right < token_count_ && merge.id < token_count_,
-            "id of a merge");
-    require(merge.rank < merge_count && !ranks[merge.rank], "rank of a merge");
-    ranks[merge.rank] = true;
-    const std::uint32_t way = (slot - hash(merge.left, merge.right)) & slot_mask_;
+    const std::uint64_t pair = merge >> rank_bits_;
+    const std::uint64_t left_id = pair >> id_bits_;
+    const std::uint64_t right_id = pair & ((std::uint64_t{1} << id_bits_) - 1);
+    const std::uint32_t rank = rank_of(merge);
+    require(rank < merge_count && !ranks[rank], "rank of a merge");
+    ranks[rank] = true;
+    const std::uint32_t id = merged(rank);
+    require(left_id < token_count_ && right_id < token_count_ && id < token_count_, "id of a merge");
+    const std::uint32_t home = home_of(pair);
+    const std::uint32_t way = slot >= home ? slot - home : slot + slots_ - home;
     require(way <= max_probe_, "place of a merge");
-    const std::string_view left = token(merge.left);
-    const std::string_view right = token(merge.right);
-    const std::string_view joined = token(merge.id);
+    const std::string_view left = token(static_cast<std::uint32_t>(left_id));
+    const std::string_view right = token(static_cast<std::uint32_t>(right_id));
+    const std::string_view joined = token(id);
     require(!left.empty() && !right.empty() && joined.size() == left.size() + right.size() &&
                 joined.starts_with(left) && joined.ends_with(right),
             "bytes of a merge");
+    if (!by_characters()) continue;
+    const std::uint32_t last = last_character(left);
+    const std::uint32_t first = first_character(right);
+    require(last != kNoCharacter && first != kNoCharacter, "characters of a merge");
+    // Texts are asked before their spaces are marks, so both spellings are in.
+    for (const std::uint32_t l : {last, last == kSpaceMark ? std::uint32_t{' '} : last})
+      for (const std::uint32_t r : {first, first == kSpaceMark ? std::uint32_t{' '} : first}) join(l, r);
   }
   require(found == merge_count, "count of merges");
+}
+
+void TokenizerTables::read_template(const unsigned char* ids, std::uint32_t prefix, std::uint32_t suffix) {
+  for (std::uint32_t i = 0; i < prefix + suffix; ++i) {
+    const std::uint32_t id = load32(ids + std::size_t{4} * i);
+    require(id < token_count_, "id in the template");
+    (i < prefix ? prefix_ : suffix_).push_back(static_cast<std::int32_t>(id));
+  }
 }
 
 void TokenizerTables::check_added(const unsigned char* added, std::uint32_t count) {
@@ -183,11 +283,13 @@ void TokenizerTables::check_added(const unsigned char* added, std::uint32_t coun
     const std::uint32_t id = load32(added + std::size_t{8} * i);
     const std::uint32_t flags = load32(added + std::size_t{8} * i + 4);
     require(id < token_count_, "id of an added token");
-    require((flags & ~(kAddedSpecial | kAddedNormalized)) == 0, "flags of an added token");
+    require((flags & ~(kAddedSpecial | kAddedNormalized | kAddedLstrip | kAddedRstrip | kAddedSingleWord)) == 0,
+            "flags of an added token");
     const std::string_view bytes = token(id);
     require(!bytes.empty() && bytes.size() <= kMaxTokenBytes && bytes > last, "bytes of an added token");
     last = bytes;
-    added_.push_back({id, (flags & kAddedSpecial) != 0, (flags & kAddedNormalized) != 0});
+    added_.push_back({id, (flags & kAddedSpecial) != 0, (flags & kAddedNormalized) != 0,
+                      (flags & kAddedLstrip) != 0, (flags & kAddedRstrip) != 0, (flags & kAddedSingleWord) != 0});
     if ((flags & kAddedSpecial) != 0) special_[id] = true;
   }
 }

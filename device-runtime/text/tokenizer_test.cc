@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "text/added_tokens.h"
 #include "text/test_tables.h"
+#include "text/text_decoder.h"
+#include "text/tokenizer_tables.h"
+#include "text/utf8.h"
 
 namespace mft {
 namespace {
@@ -81,8 +84,25 @@ TEST(Tokenizer, RoundTrips) {
   }
 }
 
-TEST(Tokenizer, AStreamGivesWhatTheWholeGives) {
-  Tokenizer tokenizer = Tokenizer::open(tiny_path());
+// The byte-level tables with another normalizer or more flags of added tokens, as fields of the file.
+std::string with_nfc() {
+  std::string bytes = tiny_bytes();
+  bytes[28] = 1;
+  return bytes;
+}
+std::string with_strips() {
+  std::string bytes = tiny_bytes();
+  std::uint64_t added = 0;
+  std::memcpy(&added, bytes.data() + 136, 8);
+  for (std::size_t i = 0; i < 3; ++i) bytes[added + 8 * i + 4] = static_cast<char>(bytes[added + 8 * i + 4] | (4 << i));
+  return bytes;
+}
+
+class Streams : public testing::TestWithParam<std::string (*)()> {};
+INSTANTIATE_TEST_SUITE_P(Makes, Streams, testing::Values(&tiny_bytes, &marks_bytes, &with_nfc, &with_strips));
+
+TEST_P(Streams, GiveWhatTheWholeGives) {
+  Tokenizer tokenizer = Tokenizer::from_bytes(GetParam()());
   for (std::uint64_t seed = 0; seed < 150; ++seed) {
     const std::string text = hostile_text(seed, 40);
     const Ids whole = encode(tokenizer, text);
@@ -122,19 +142,88 @@ TEST(Tokenizer, LongWordsHaveALimit) {
   EXPECT_LT(given, kMaxWordBytes + (std::size_t{1} << 20));
 }
 
+// What has no end anywhere: combining marks before NFC, joined characters, spaces that a token may take.
+TEST(Tokenizer, EndlessStreamsAreGivenUp) {
+  const auto given_up = [](const std::string& tables, const std::string& unit) {
+    Tokenizer tokenizer = Tokenizer::from_bytes(tables);
+    std::size_t given = 0;
+    const auto endless = [&](char* buffer, std::size_t capacity) {
+      for (std::size_t i = 0; i < capacity; ++i) buffer[i] = unit[(given + i) % unit.size()];
+      given += capacity;
+      return capacity;
+    };
+    EXPECT_EQ(code_of([&] { tokenizer.encode_stream(endless, [](const std::int32_t*, std::size_t) {}); }),
+              "data.word-too-long");
+    return given;
+  };
+  EXPECT_LT(given_up(with_nfc(), "\xCC\x81"), 2 * kMaxWordBytes);
+  EXPECT_LT(given_up(with_nfc(), "a"), 3 * kMaxWordBytes);
+  EXPECT_LT(given_up(marks_bytes(), " "), 2 * kMaxWordBytes);
+  EXPECT_LT(given_up(with_strips(), " "), 2 * kMaxWordBytes);
+}
+
+TEST(Tokenizer, MarksAreSpacesAndBytesAreFallback) {
+  Tokenizer tokenizer = Tokenizer::open(marks_path());
+  EXPECT_EQ(tokenizer.prefix(), Ids{299});
+  EXPECT_EQ(encode(tokenizer, "hello world"), (Ids{280, 285}));
+  EXPECT_EQ(encode(tokenizer, "hello\xE2\x96\x81world"), (Ids{280, 285}));
+  EXPECT_EQ(encode(tokenizer, "a> </b"), (Ids{257, 297, 258}));
+  EXPECT_EQ(encode(tokenizer, "\xE6\x97\xA5\xE6\x9C\xAC\xC3\xA9"), (Ids{270, 230, 156, 172, 269}));
+  EXPECT_EQ(tokenizer.decode({280, 285}), "hello world");
+  EXPECT_EQ(tokenizer.decode({270, 230, 156, 172, 269}), "\xE6\x97\xA5\xE6\x9C\xAC\xC3\xA9");
+  // Bytes in a row are a text all together or not at all.
+  EXPECT_EQ(tokenizer.decode({'a', 230, 'b'}), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(tokenizer.decode({299, 280}, true), "hello");
+}
+
+TEST(Tokenizer, AddedTokensTakeSpacesAndStandAlone) {
+  Tokenizer tokenizer = Tokenizer::open(marks_path());
+  EXPECT_EQ(encode(tokenizer, "word wordy  word"), (Ids{304, 283, 259, 121, 275, 304}));
+  EXPECT_EQ(encode(tokenizer, "x <mask> <right>  y"), (Ids{120, 302, 256, 303, 121}));
+  // A special token taken as text gives no space away.
+  EXPECT_EQ(encode(tokenizer, "a <mask>", SpecialText::kPlain).front(), 257);
+  EXPECT_EQ(tokenizer.decode(encode(tokenizer, "a <mask>", SpecialText::kPlain)), "a <mask>");
+}
+
+TEST(TextDecoder, TokenByTokenIsWhatTheWholeIs) {
+  for (const auto& bytes : {tiny_bytes(), marks_bytes()}) {
+    const TokenizerTables tables(bytes);
+    Tokenizer tokenizer = Tokenizer::from_bytes(bytes);
+    TestRandom random(4);
+    for (int i = 0; i < 2000; ++i) {
+      Ids ids;
+      for (std::uint64_t k = random.below(12); k > 0; --k)
+        ids.push_back(static_cast<std::int32_t>(random.below(random.below(2) == 0 ? 256 : tables.token_count())));
+      TextDecoder decoder(tables, false);
+      std::string text;
+      for (const std::int32_t id : ids) {
+        decoder.push(static_cast<std::uint32_t>(id), text);
+        bool cut = false;
+        ASSERT_EQ(valid_utf8_prefix(text, &cut), text.size());  // never half a character
+      }
+      decoder.finish(text);
+      ASSERT_EQ(text, tokenizer.decode(ids));
+    }
+    // Whole characters don't wait for the next.
+    if (tables.by_characters()) continue;
+    TextDecoder decoder(tables, false);
+    std::string text;
+    for (const int byte : {0xE6, 0x97, 0xA5, 0xE6}) decoder.push(static_cast<std::uint32_t>(byte), text);
+    EXPECT_EQ(text, "\xE6\x97\xA5");
+  }
+}
+
 TEST(AddedTokens, LeftmostThenLongest) {
   const TokenizerTables tables(tiny_bytes());
-  const AddedTokens all(tables, false, true);
+  const AddedTokens all(tables, false);
   EXPECT_EQ(all.longest(), 13u);
   const AddedTokens::Match match = all.find("x<|pad|<|pad|><|endoftext|>");
   EXPECT_EQ(match.begin, 7u);
   EXPECT_EQ(match.bytes, 7u);
-  EXPECT_EQ(match.id, 281u);
+  EXPECT_EQ(match.token->id, 281u);
+  EXPECT_EQ(all.find("x<|pad|<|pad|><|endoftext|>", 8).begin, 14u);
   EXPECT_EQ(all.find("<|endoftex").bytes, 0u);
   EXPECT_EQ(all.find("").bytes, 0u);
-  const AddedTokens none(tables, false, false);
-  EXPECT_EQ(none.longest(), 0u);
-  EXPECT_EQ(none.find("<|pad|>").bytes, 0u);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@ namespace unicode_tables {  // generated: unicode_tables.cc
 extern const char* const kVersion;
 extern const std::uint8_t kBlockOf[4352];  // by code point / 256
 extern const std::uint64_t kBlocks[];      // 8 words a block, 2 bits a code point
+extern const std::uint32_t kWordRanges[][2];  // first and last, sorted
+extern const std::size_t kWordRangeCount;
 }  // namespace unicode_tables
 
 enum class CharClass : std::uint8_t {
@@ -24,6 +26,21 @@ inline CharClass class_of(std::uint32_t code_point) {
   const std::size_t block = unicode_tables::kBlockOf[code_point >> 8];
   const std::uint64_t word = unicode_tables::kBlocks[block * 8 + ((code_point >> 5) & 7)];
   return static_cast<CharClass>((word >> (2 * (code_point & 31))) & 3);
+}
+
+// \w as Rust's crate `regex` has it: alphabetic, marks, decimal numbers, connectors, join controls.
+inline bool is_word(std::uint32_t code_point) {
+  std::size_t low = 0;
+  std::size_t high = unicode_tables::kWordRangeCount;
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (unicode_tables::kWordRanges[middle][1] < code_point) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < unicode_tables::kWordRangeCount && unicode_tables::kWordRanges[low][0] <= code_point;
 }
 
 struct CodePoint {

@@ -54,12 +54,7 @@ std::size_t valid_utf8_prefix(std::string_view bytes, bool* cut) {
   *cut = false;
   std::size_t at = 0;
   while (at < bytes.size()) {
-    while (at + 8 <= bytes.size()) {  // plain ASCII, eight at a time
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data() + at, 8);
-      if ((word & 0x8080808080808080u) != 0) break;
-      at += 8;
-    }
+    at += ascii_prefix(bytes.substr(at));
     if (at == bytes.size()) break;
     const Sequence sequence = sequence_at(bytes.substr(at));
     if (!sequence.valid) {
@@ -96,6 +91,29 @@ void Utf8Checker::feed(std::string_view piece) {
 void Utf8Checker::finish() const {
   if (held_ > 0) fail_not_utf8(checked_, lines_ + 1);
 }
+
+void append_utf8(std::uint32_t code_point, std::string& out) {
+  const auto tail = [&](int shift) {
+    out.push_back(static_cast<char>(0x80 | (code_point >> shift & 0x3F)));
+  };
+  if (code_point < 0x80) {
+    out.push_back(static_cast<char>(code_point));
+  } else if (code_point < 0x800) {
+    out.push_back(static_cast<char>(0xC0 | code_point >> 6));
+    tail(0);
+  } else if (code_point < 0x10000) {
+    out.push_back(static_cast<char>(0xE0 | code_point >> 12));
+    tail(6);
+    tail(0);
+  } else {
+    out.push_back(static_cast<char>(0xF0 | code_point >> 18));
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
+std::size_t invalid_utf8_part(std::string_view bytes) { return sequence_at(bytes).length; }
 
 std::string replace_invalid_utf8(std::string_view bytes) {
   std::string out;

@@ -4,10 +4,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace mft {
+
+// Length of the sequence that a byte begins, 1..4; 0: it begins none.
+inline std::size_t utf8_length(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  return byte < 0x80 ? 1 : byte < 0xC2 ? 0 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : byte < 0xF5 ? 4 : 0;
+}
+
+// Bytes at the front that are ASCII, counted in steps of eight: perhaps fewer than there are, 0 only before a byte
+// that isn't or near the end.
+inline std::size_t ascii_prefix(std::string_view bytes) {
+  std::size_t at = 0;
+  while (at + 8 <= bytes.size()) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data() + at, 8);
+    if ((word & 0x8080808080808080u) != 0) break;
+    at += 8;
+  }
+  return at;
+}
+
+void append_utf8(std::uint32_t code_point, std::string& out);
 
 // Length of the longest valid prefix. When the bytes end inside a sequence that was valid so far, it ends
 // before that sequence and *cut is set.
@@ -31,6 +53,9 @@ class Utf8Checker {
   char front_[4] = {};  // the unfinished sequence
   std::size_t held_ = 0;
 };
+
+// Length of the maximal part of a sequence at the front of bytes that begin with none whole, at least 1.
+std::size_t invalid_utf8_part(std::string_view bytes);
 
 // The text with every maximal part of an invalid sequence replaced by U+FFFD, as the WHATWG and Rust's
 // from_utf8_lossy do.

@@ -5,13 +5,13 @@
 #include <functional>
 
 #include "base/error.h"
+#include "text/unicode.h"
 
 namespace mft {
 namespace {
 
 constexpr std::size_t kShortWord = 32;  // up to here a scan of all pairs is faster than a heap
 constexpr std::uint32_t kNoNode = 0xFFFFFFFFu;
-constexpr std::uint32_t kNoRank = 0xFFFFFFFFu;
 constexpr std::size_t kKeptScratch = 1 << 16;
 
 std::uint64_t hash_word(std::string_view word) {
@@ -66,28 +66,42 @@ void WordEncoder::encode_uncached(std::string_view word, std::vector<std::int32_
   }
 }
 
+template <class Emit>
+void WordEncoder::begin(std::string_view word, Emit emit) const {
+  const auto bytes = [&](std::size_t at, std::size_t count) {
+    for (std::size_t i = at; i < at + count; ++i) emit(tables_.byte_id(static_cast<unsigned char>(word[i])));
+  };
+  if (!tables_.by_characters()) {
+    bytes(0, word.size());
+    return;
+  }
+  for (std::size_t at = 0; at < word.size();) {
+    const CodePoint c = decode_valid(word.data() + at);
+    const std::uint32_t id = tables_.character_id(c.value);
+    if (id != kNoToken) {
+      emit(id);
+    } else {
+      bytes(at, c.bytes);
+    }
+    at += c.bytes;
+  }
+}
+
 void WordEncoder::merge_short(std::string_view word, std::vector<std::int32_t>& out) {
   std::array<std::uint32_t, kShortWord> ids;
   std::array<std::uint32_t, kShortWord> ranks;  // of token i and i + 1
-  std::array<std::uint32_t, kShortWord> joined;
-  std::size_t count = word.size();
-  for (std::size_t i = 0; i < count; ++i) ids[i] = tables_.byte_id(static_cast<unsigned char>(word[i]));
-  const auto look_up = [&](std::size_t i) {
-    MergeSlot merge;
-    const bool found = tables_.find_merge(ids[i], ids[i + 1], &merge);
-    ranks[i] = found ? merge.rank : kNoRank;
-    joined[i] = merge.id;
-  };
+  std::size_t count = 0;
+  begin(word, [&](std::uint32_t id) { ids[count++] = id; });
+  const auto look_up = [&](std::size_t i) { ranks[i] = tables_.find_merge(ids[i], ids[i + 1]); };
   for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
   while (count > 1) {
     const std::size_t best =
         static_cast<std::size_t>(std::min_element(ranks.begin(), ranks.begin() + count - 1) - ranks.begin());
     if (ranks[best] == kNoRank) break;
-    ids[best] = joined[best];
+    ids[best] = tables_.merged(ranks[best]);
     for (std::size_t i = best + 1; i + 1 < count; ++i) {
       ids[i] = ids[i + 1];
       ranks[i] = ranks[i + 1];
-      joined[i] = joined[i + 1];
     }
     --count;
     if (best + 1 < count) look_up(best);
@@ -98,23 +112,24 @@ void WordEncoder::merge_short(std::string_view word, std::vector<std::int32_t>& 
 
 void WordEncoder::push_pair(std::uint32_t at) {
   const std::uint32_t next = nodes_[at].next;
-  MergeSlot merge;
-  if (next == kNoNode || !tables_.find_merge(nodes_[at].id, nodes_[next].id, &merge)) return;
-  heap_.push_back(std::uint64_t{merge.rank} << 32 | at);
+  if (next == kNoNode) return;
+  const std::uint32_t rank = tables_.find_merge(nodes_[at].id, nodes_[next].id);
+  if (rank != kNoRank) heap_.push_back(std::uint64_t{rank} << 32 | at);
 }
 
 // A heap of candidate pairs; one that a merge made stale is noticed when it comes up, because its pair then
 // has another rank or none (a rank belongs to one pair). Each merge pushes at most two, so there are fewer
 // than 3 n in all.
 void WordEncoder::merge_long(std::string_view word, std::vector<std::int32_t>& out) {
-  const auto count = static_cast<std::uint32_t>(word.size());
   nodes_.clear();
   heap_.clear();
-  nodes_.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    nodes_.push_back({tables_.byte_id(static_cast<unsigned char>(word[i])), i == 0 ? kNoNode : i - 1,
-                      i + 1 == count ? kNoNode : i + 1});
-  }
+  nodes_.reserve(word.size());
+  begin(word, [&](std::uint32_t id) {
+    const auto i = static_cast<std::uint32_t>(nodes_.size());
+    nodes_.push_back({id, i - 1, i + 1});  // the first's previous is kNoNode
+  });
+  const auto count = static_cast<std::uint32_t>(nodes_.size());
+  nodes_.back().next = kNoNode;
   for (std::uint32_t i = 0; i + 1 < count; ++i) push_pair(i);
   heap_operations_ += heap_.size();
   std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
@@ -136,9 +151,8 @@ void WordEncoder::merge_long(std::string_view word, std::vector<std::int32_t>& o
     Node& left = nodes_[at];
     if (left.id == kNoToken || left.next == kNoNode) continue;
     Node& right = nodes_[left.next];
-    MergeSlot merge;
-    if (!tables_.find_merge(left.id, right.id, &merge) || merge.rank != rank) continue;
-    left.id = merge.id;
+    if (tables_.find_merge(left.id, right.id) != rank) continue;
+    left.id = tables_.merged(rank);
     right.id = kNoToken;  // gone
     left.next = right.next;
     if (left.next != kNoNode) nodes_[left.next].previous = at;
@@ -148,7 +162,7 @@ void WordEncoder::merge_long(std::string_view word, std::vector<std::int32_t>& o
   for (std::uint32_t at = 0; at != kNoNode; at = nodes_[at].next) {
     out.push_back(static_cast<std::int32_t>(nodes_[at].id));
   }
-  if (count > kKeptScratch) release_scratch();
+  if (word.size() > kKeptScratch) release_scratch();
 }
 
 void WordEncoder::release_scratch() {

@@ -1,5 +1,5 @@
-// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of the single
-// bytes, the pair of lowest rank merges, the leftmost of equals, until none is left.
+// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of its single bytes, or
+// characters (docs/tokenizer-format.md), the pair of lowest rank merges, the leftmost of equals, until none is left.
 #pragma once
 
 #include <array>
@@ -46,6 +46,9 @@ class WordEncoder {
   };
 
   void encode_uncached(std::string_view word, std::vector<std::int32_t>& out);
+  // The tokens that a word begins as, at most one a byte. Emit: void(std::uint32_t id).
+  template <class Emit>
+  void begin(std::string_view word, Emit emit) const;
   void merge_short(std::string_view word, std::vector<std::int32_t>& out);
   void merge_long(std::string_view word, std::vector<std::int32_t>& out);
   void push_pair(std::uint32_t at);

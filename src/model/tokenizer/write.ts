@@ -1,25 +1,34 @@
 /** Tables to the bytes of tokenizer.bin. */
+import { unsupported } from './errors.ts';
 import {
   ADDED_BYTES,
   AddedFlag,
+  type AddedToken,
   Field,
   Flag,
   HEADER_BYTES,
+  homeSlot,
   MAGIC,
   MERGE_SLOT_BYTES,
   type Merge,
-  mergeHash,
+  NO_PAGE,
   NONE,
+  Normalizer,
+  PAGE_CHARACTERS,
+  PAGES,
   PreTokenizer,
   type TokenizerTables,
   VERSION,
 } from './format.ts';
 
 export function writeTables(tables: TokenizerTables): Uint8Array<ArrayBuffer> {
-  const { tokens } = tables;
+  const { tokens, merges } = tables;
   const blobBytes = tokens.reduce((sum, token) => sum + (token?.length ?? 0), 0);
-  const { slots, maxProbe } = placeMerges(tables.merges);
+  const { slots, maxProbe } = placeMerges(merges);
+  const pack = slotPacker(tokens.length, merges.length);
+  const pages = tables.characters === undefined ? undefined : pagesOf(tables.characters);
   const added = tables.added.toSorted((a, b) => compareBytes(tokens[a.id], tokens[b.id]));
+  const template = [...tables.prefix, ...tables.suffix];
   const sortedIds = tables.ignoreMerges ? sortedModelIds(tables) : [];
 
   let end = HEADER_BYTES;
@@ -33,7 +42,10 @@ export function writeTables(tables: TokenizerTables): Uint8Array<ArrayBuffer> {
     tokenBytes: section(blobBytes),
     byteIds: section(4 * 256),
     merges: section(MERGE_SLOT_BYTES * slots.length),
+    mergeIds: section(4 * merges.length),
+    characters: pages === undefined ? 0 : section(2 * PAGES + 4 * PAGE_CHARACTERS * pages.pages.length),
     added: section(ADDED_BYTES * added.length),
+    template: section(4 * template.length),
     sortedIds: tables.ignoreMerges ? section(4 * sortedIds.length) : 0,
   };
 
@@ -46,21 +58,23 @@ export function writeTables(tables: TokenizerTables): Uint8Array<ArrayBuffer> {
   u32(Field.headerBytes, HEADER_BYTES);
   u64(Field.fileBytes, end);
   u32(Field.preTokenizer, PreTokenizer[tables.preTokenizer]);
-  u32(Field.flags, tables.ignoreMerges ? Flag.ignoreMerges : 0);
+  u32(Field.normalizer, Normalizer[tables.normalizer]);
+  u32(
+    Field.flags,
+    (tables.ignoreMerges ? Flag.ignoreMerges : 0) | (tables.stripsFrontSpace ? Flag.stripsFrontSpace : 0),
+  );
   u32(Field.tokenCount, tokens.length);
-  u32(Field.mergeCount, tables.merges.length);
+  u32(Field.mergeCount, merges.length);
   u32(Field.mergeSlots, slots.length);
   u32(Field.addedCount, added.length);
   u32(Field.bos, tables.bos ?? NONE);
   u32(Field.eos, tables.eos ?? NONE);
   u32(Field.maxProbe, maxProbe);
-  u64(Field.tokenOffsets, at.tokenOffsets);
-  u64(Field.tokenBytes, at.tokenBytes);
+  u32(Field.prefixCount, tables.prefix.length);
+  u32(Field.suffixCount, tables.suffix.length);
+  u32(Field.pageCount, pages?.pages.length ?? 0);
   u64(Field.tokenBytesSize, blobBytes);
-  u64(Field.byteIds, at.byteIds);
-  u64(Field.merges, at.merges);
-  u64(Field.added, at.added);
-  u64(Field.sortedIds, at.sortedIds);
+  for (const [name, offset] of Object.entries(at)) u64(Field[name as keyof typeof at], offset);
 
   let blob = 0;
   for (let id = 0; id < tokens.length; id += 1) {
@@ -73,35 +87,75 @@ export function writeTables(tables: TokenizerTables): Uint8Array<ArrayBuffer> {
   u32(at.tokenOffsets + 4 * tokens.length, blob);
   for (let byte = 0; byte < 256; byte += 1) u32(at.byteIds + 4 * byte, tables.byteIds[byte] ?? NONE);
   for (const [slot, merge] of slots.entries()) {
-    const to = at.merges + MERGE_SLOT_BYTES * slot;
-    u32(to, merge?.left ?? NONE);
-    u32(to + 4, merge?.right ?? 0);
-    u32(to + 8, merge?.rank ?? 0);
-    u32(to + 12, merge?.id ?? 0);
+    if (merge !== undefined) view.setBigUint64(at.merges + MERGE_SLOT_BYTES * slot, pack(merge), true);
+  }
+  for (const merge of merges) u32(at.mergeIds + 4 * merge.rank, merge.id);
+  if (pages !== undefined) {
+    for (const [block, page] of pages.pageOf.entries()) view.setUint16(at.characters + 2 * block, page, true);
+    const first = at.characters + 2 * PAGES;
+    for (const [page, ids] of pages.pages.entries()) {
+      for (const [i, id] of ids.entries()) u32(first + 4 * (PAGE_CHARACTERS * page + i), id);
+    }
   }
   for (const [index, token] of added.entries()) {
     u32(at.added + ADDED_BYTES * index, token.id);
-    const flags = (token.special ? AddedFlag.special : 0) | (token.normalized ? AddedFlag.normalized : 0);
-    u32(at.added + ADDED_BYTES * index + 4, flags);
+    u32(at.added + ADDED_BYTES * index + 4, flagsOf(token));
   }
+  for (const [index, id] of template.entries()) u32(at.template + 4 * index, id);
   for (const [index, id] of sortedIds.entries()) u32(at.sortedIds + 4 * index, id);
   return file;
 }
 
-/** Open addressing with linear probing, at most 5/8 full. */
+function flagsOf(token: AddedToken): number {
+  return (
+    (token.special ? AddedFlag.special : 0) |
+    (token.normalized ? AddedFlag.normalized : 0) |
+    (token.lstrip ? AddedFlag.lstrip : 0) |
+    (token.rstrip ? AddedFlag.rstrip : 0) |
+    (token.singleWord ? AddedFlag.singleWord : 0)
+  );
+}
+
+const bitWidth = (value: number): number => Math.max(1, 32 - Math.clz32(value));
+
+/** A merge as its slot has it: left, right, rank + 1, in just as many bits as ids and ranks need. */
+function slotPacker(tokens: number, merges: number): (merge: Merge) => bigint {
+  const idBits = BigInt(bitWidth(tokens - 1));
+  const rankBits = BigInt(bitWidth(merges));
+  if (2n * idBits + rankBits > 64n) {
+    throw unsupported(`${merges} merges of ${tokens} tokens: more than a slot of 64 bits can hold`);
+  }
+  return ({ left, right, rank }) =>
+    (((BigInt(left) << idBits) | BigInt(right)) << rankBits) | BigInt(rank + 1);
+}
+
+/** Open addressing with linear probing, at most 2/3 full. */
 function placeMerges(merges: readonly Merge[]): { slots: (Merge | undefined)[]; maxProbe: number } {
-  let size = 2;
-  while (size * 5 < merges.length * 8) size *= 2;
+  const size = Math.ceil(merges.length * 1.5) + 2;
   const slots: (Merge | undefined)[] = Array.from({ length: size }, () => undefined);
   let maxProbe = 0;
   for (const merge of merges) {
-    const home = mergeHash(merge.left, merge.right) & (size - 1);
+    let slot = homeSlot(merge.left, merge.right, size);
     let probe = 0;
-    while (slots[(home + probe) & (size - 1)] !== undefined) probe += 1;
-    slots[(home + probe) & (size - 1)] = merge;
+    for (; slots[slot] !== undefined; probe += 1) slot = slot + 1 === size ? 0 : slot + 1;
+    slots[slot] = merge;
     maxProbe = Math.max(maxProbe, probe);
   }
   return { slots, maxProbe };
+}
+
+/** Ids by code point, in pages of which only those with an id are there. */
+function pagesOf(characters: ReadonlyMap<number, number>): { pageOf: number[]; pages: Uint32Array[] } {
+  const pageOf = Array.from({ length: PAGES }, () => NO_PAGE);
+  const pages: Uint32Array[] = [];
+  for (const [character, id] of [...characters].sort(([a], [b]) => a - b)) {
+    const block = Math.floor(character / PAGE_CHARACTERS);
+    if (pageOf[block] === NO_PAGE)
+      pageOf[block] = pages.push(new Uint32Array(PAGE_CHARACTERS).fill(NONE)) - 1;
+    const page = pages[pageOf[block] ?? NO_PAGE];
+    if (page !== undefined) page[character % PAGE_CHARACTERS] = id;
+  }
+  return { pageOf, pages };
 }
 
 /** Ids that the model itself (not its added tokens alone) knows, by bytes. */
