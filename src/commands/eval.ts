@@ -21,7 +21,8 @@ import { viewMode } from './shared/view-mode.ts';
 export default class Eval extends BaseCommand {
   static override summary = 'Measure the perplexity of a model on a text, on the phone.';
   static override description =
-    prose(`The text is cut into rows of --sequence-length tokens; every token but a row's first is predicted once.
+    prose(`The text is cut into rows of --sequence-length tokens; every token but the very first is
+predicted once, and what is left at the end without filling a row is not.
 
 Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   static override examples = [
@@ -37,7 +38,10 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
       helpValue: 'FILE',
       summary: 'A text; device:/PATH is a file on the phone.',
     }),
-    'sequence-length': Flags.integer({ min: 2, default: 128, summary: 'Tokens in a row.' }),
+    'sequence-length': Flags.integer({
+      min: 2,
+      summary: 'Tokens in a row; default: 128, or what the model can see.',
+    }),
     'batch-size': Flags.integer({ min: 1, max: 4096, default: 8, summary: 'Rows at a time.' }),
     threads: threadsFlag,
     compute: computeFlag,

@@ -44,13 +44,26 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
         '<%= config.bin %> train --model ./my-gpt2 --data device:/sdcard/notes.txt --method full --detach',
     },
     {
+      description: 'Adapters on chosen modules of a model in four bits:',
+      command:
+        '<%= config.bin %> train --model ./Qwen2.5-0.5B --dtype int4 --targets q_proj,v_proj --data notes.txt',
+    },
+    {
+      description: 'Train an adapter further, on another text:',
+      command: '<%= config.bin %> train --init-adapter gpt2-20261122-1a2b --data more.txt',
+    },
+    {
       description: 'See the configuration as it would be used:',
       command: '<%= config.bin %> train --config configs/gpt2-full.yaml --set train.epochs=3 --dry-run',
     },
   ];
   static override flags = {
     device: deviceFlag,
-    model: Flags.string({ char: 'm', helpValue: 'NAME|DIR', summary: 'The base model: mft model ls.' }),
+    model: Flags.string({
+      char: 'm',
+      helpValue: 'NAME|DIR',
+      summary: 'The base model: a name (mft model ls), or a Hugging Face folder.',
+    }),
     data: Flags.string({
       helpValue: 'FILE',
       summary: 'The training text; device:/PATH is a file on the phone.',
@@ -83,7 +96,10 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     }),
     name: Flags.string({ summary: "First part of the run's id; default: the model's name." }),
     detach: Flags.boolean({ summary: 'Leave as soon as the training has started.', exclusive: ['dry-run'] }),
-    'dry-run': Flags.boolean({ summary: 'Print the resolved configuration as YAML and do nothing.' }),
+    'dry-run': Flags.boolean({
+      summary:
+        'Print the configuration as it is resolved, with --model also what is trained, and do nothing.',
+    }),
     wait: waitFlag,
     plain: plainFlag,
   };
@@ -92,6 +108,12 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     const { flags } = await this.parse(Train);
     using store = RunStore.open();
     const config = this.resolve(flags);
+    if (config.method === 'full' && flags.targets !== undefined)
+      throw new MftError('--targets chooses modules for adapters, but --method full trains every weight', {
+        code: 'usage.command-line',
+        exit: ExitCode.usage,
+        suggestions: ['Leave one of them out.'],
+      });
     const { init_adapter } = config.lora;
     const adapter = init_adapter === undefined ? undefined : adapterFolder(store, init_adapter);
     if (adapter !== undefined) config.lora.init_adapter = adapter.dir;

@@ -168,17 +168,20 @@ async function contentHash(dir: string, operation: OpenOptions): Promise<string>
 async function unknownModel(reference: string, isThere: boolean, place: LibraryPlace): Promise<MftError> {
   const names = (await listModels(place)).filter((model) => !model.cached).map((model) => model.name);
   const meant = nearest(reference, names);
+  const isPath = /[\\/]/.test(reference);
   return new MftError(
     isThere
       ? `${reference} is neither a model pack (pack.pb) nor a Hugging Face folder (config.json)`
-      : `there is no model "${reference}", neither in the library nor as a folder`,
+      : isPath
+        ? `there is no folder ${reference}`
+        : `there is no model "${reference}", neither in the library nor as a folder`,
     {
       code: 'model.unknown',
       exit: ExitCode.usage,
       suggestions: [
         ...(meant === undefined ? [] : [`Did you mean ${meant}?`]),
         ...(names.length === 0 ? [] : [`Models: ${names.join(', ')}.`]),
-        'mft model import DIR --name NAME',
+        'mft model import DIR --name NAME takes a folder downloaded from Hugging Face; mft itself downloads nothing.',
       ],
     },
   );

@@ -2,7 +2,7 @@ import { ExitCode, MftError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import type { DeviceProfile } from '../device/index.ts';
-import { countAdapterElements, type LoraTarget, type ModelPack } from '../model/index.ts';
+import { countAdapterElements, type LoraTarget, type ModelConfig, type ModelPack } from '../model/index.ts';
 
 export interface FitRequest {
   config: ResolvedConfig;
@@ -67,4 +67,17 @@ export function checkFits(request: FitRequest): void {
         suggestions: ['Free what no run needs any more: mft gc', '--set train.keep_checkpoints=1'],
       },
     );
+}
+
+/**
+ * @param asked what the person wrote, `option` how to write it otherwise
+ * @throws MftError config.value (2) when rows are longer than the model can see.
+ */
+export function checkLength(length: number, model: ModelConfig, asked: string, option: string): void {
+  if (length <= model.maxPositions) return;
+  throw new MftError(`${asked} is ${length}, but the model has ${model.maxPositions} positions`, {
+    code: 'config.value',
+    exit: ExitCode.usage,
+    suggestions: [`${option}${model.maxPositions}`],
+  });
 }

@@ -12,7 +12,7 @@ import { type AdapterInit, type ModelPack, openAdapter, openModel, type WeightTy
 import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
-import { checkFits } from './fit.ts';
+import { checkFits, checkLength } from './fit.ts';
 import { planLora } from './lora.ts';
 import {
   type Compute,
@@ -35,6 +35,9 @@ export interface PlanRequest {
   dtype?: WeightType | undefined;
 }
 
+/** Tokens in a row of an evaluation when nobody says it. */
+const ROW = 128;
+
 /** What a run that trains nothing takes beside the model. */
 interface UseRequest extends PlanRequest {
   /** A PEFT folder or a pulled result. */
@@ -54,7 +57,8 @@ export interface GenerateRequest extends UseRequest {
 
 export interface EvaluateRequest extends UseRequest {
   data: string;
-  sequenceLength: number;
+  /** undefined: 128, or as many as the model has positions. */
+  sequenceLength?: number | undefined;
   batchSize: number;
 }
 
@@ -66,15 +70,12 @@ export interface EvaluateRequest extends UseRequest {
 export async function planTraining(request: TrainRequest, operation: Operation = {}): Promise<RunRecord> {
   const { config } = request;
   const { pack, profile, files } = await prepare({ ...request, dtype: config.model.dtype }, operation);
-  if (config.data.sequence_length > pack.config.maxPositions)
-    throw new MftError(
-      `data.sequence_length is ${config.data.sequence_length}, but ${pack.name} has ${pack.config.maxPositions} positions`,
-      {
-        code: 'config.value',
-        exit: ExitCode.usage,
-        suggestions: [`--set data.sequence_length=${pack.config.maxPositions}`],
-      },
-    );
+  checkLength(
+    config.data.sequence_length,
+    pack.config,
+    'data.sequence_length',
+    '--set data.sequence_length=',
+  );
   if (config.method === 'full') checkTrainable(pack);
   const init = await adapterOf(request, config.lora.init_adapter, pack);
   const lora = planLora(pack.config, config, init);
@@ -121,7 +122,8 @@ export async function planEvaluation(
   const { batchSize, threads = 0, compute = 'f32' } = request;
   const adapter = await adapterOf(request, request.adapter, pack);
   const data = await dataSource(request.data, request.device, operation);
-  const sequenceLength = Math.min(request.sequenceLength, pack.config.maxPositions);
+  const { sequenceLength = Math.min(ROW, pack.config.maxPositions) } = request;
+  checkLength(sequenceLength, pack.config, '--sequence-length', '--sequence-length ');
   return record(
     request,
     'evaluate',

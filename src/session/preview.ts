@@ -11,7 +11,7 @@ import {
 } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { RunStore } from '../runs/index.ts';
-import { trainableElements } from './fit.ts';
+import { checkLength, trainableElements } from './fit.ts';
 import { planLora } from './lora.ts';
 
 export interface TrainingPreview {
@@ -29,6 +29,8 @@ export async function previewTraining(request: {
 }): Promise<TrainingPreview> {
   const { store, config } = request;
   const model = await modelConfigOf(request.model, { home: store.home });
+  const { sequence_length } = config.data;
+  checkLength(sequence_length, model, 'data.sequence_length', '--set data.sequence_length=');
   const folder = config.method === 'full' ? undefined : config.lora.init_adapter;
   const init =
     folder === undefined ? undefined : await openAdapter(folder, model, join(store.home, 'adapters'));

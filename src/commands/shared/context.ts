@@ -59,7 +59,13 @@ export function adapterFolder(store: RunStore, reference: string): { dir: string
       exit: ExitCode.usage,
       suggestions: ['Give the folder of a PEFT adapter, or a run: mft runs ls'],
     });
-  const run = store.find(reference);
+  const run = findRun(store, reference);
+  if (run.method === 'full')
+    throw new MftError(`${run.id} trained all weights: it has no adapter`, {
+      code: 'model.bad-adapter',
+      exit: ExitCode.usage,
+      suggestions: [`Its result is a model: --model ${collectedPaths(store, run.id).export}`],
+    });
   const paths = collectedPaths(store, run.id);
   // The export says a little more than the result: the dropout that it was trained with.
   const dir = existsSync(join(paths.export, 'adapter_config.json')) ? paths.export : paths.result;
@@ -69,6 +75,20 @@ export function adapterFolder(store: RunStore, reference: string): { dir: string
     exit: ExitCode.usage,
     suggestions: [`mft runs pull ${run.id}`, `It is ${run.state}: mft attach ${run.id}`],
   });
+}
+
+function findRun(store: RunStore, reference: string): RunRecord {
+  try {
+    return store.find(reference);
+  } catch (error) {
+    if (!(error instanceof MftError) || error.code !== 'run.unknown') throw error;
+    const { code, exit, suggestions } = error;
+    throw new MftError(`there is no run "${reference}" and no folder of that name`, {
+      code,
+      exit,
+      suggestions,
+    });
+  }
 }
 
 export function missingModel(): MftError {

@@ -19,14 +19,7 @@ import { writeHuggingFace } from './hf.ts';
 import { mergedTensors } from './merge.ts';
 import { ADAPTER_CONFIG, readPeft } from './peft-read.ts';
 import { type PeftOptions, writePeft } from './peft-write.ts';
-import {
-  adapterTensors,
-  checkAdapterSegment,
-  damagedResult,
-  fullTensors,
-  openResult,
-  RESULT_MANIFEST,
-} from './result.ts';
+import { adapterTensors, checkAdapterSegment, fullTensors, openResult, RESULT_MANIFEST } from './result.ts';
 
 export interface ExportOptions extends Operation, PeftOptions {
   /** Folder to be made; must not exist. */
@@ -115,14 +108,21 @@ export async function openAdapter(
       {
         code: 'model.bad-adapter',
         exit: ExitCode.usage,
-        suggestions: ['Give the folder of an adapter, or pull one: mft runs pull RUN'],
+        suggestions: [
+          ...((await exists(join(dir, 'config.json'))) ? ['It is a whole model: give it with --model.'] : []),
+          'Give the folder of an adapter, or pull one: mft runs pull RUN',
+        ],
       },
     );
   const result = await openResult(resolve(dir));
   const [segment] = result.manifest.weights;
   const [file] = result.files;
   if (result.method !== 'lora' || segment === undefined || file === undefined)
-    throw damagedResult(dir, 'it is a full fine-tuning and has no adapter');
+    throw new MftError(`${dir} is of a full fine-tuning: all weights were trained, there is no adapter`, {
+      code: 'model.bad-adapter',
+      exit: ExitCode.usage,
+      suggestions: ['mft runs pull RUN --out DIR makes a model of it, for --model DIR.'],
+    });
   checkAdapterSegment(segment, result.manifest.loraTargets, config, dir);
   await verifyFiles([file]);
   return { targets: result.manifest.loraTargets, segment, file };

@@ -6,7 +6,6 @@ import { isNamed, isPlainName, matchWhole } from '../module-names.ts';
 /** Fields that do not change what the adapter computes once its tensors are there. */
 const IRRELEVANT = new Set([
   'auto_mapping',
-  'base_model_name_or_path',
   'ensure_weight_tying',
   'eva_config', // how A began
   'fan_in_fan_out', // peft corrects it by the kind of the layer, and A and B are stored the same either way
@@ -24,6 +23,8 @@ const HARMLESS_INITS: unknown[] = [true, false, 'gaussian', 'orthogonal', 'eva',
 export interface PeftConfig {
   r: number;
   alpha: number;
+  /** base_model_name_or_path, for people. */
+  base: string | undefined;
   /** Of the run that it was trained in. */
   dropout: number;
   rslora: boolean;
@@ -35,15 +36,16 @@ export interface PeftConfig {
 }
 
 /** The error of an adapter that mft can't take. */
-export function refusePeft(place: string, why: string): MftError {
-  return new MftError(`${place}: ${why}`, { code: 'model.bad-adapter', exit: ExitCode.usage });
+export function refusePeft(place: string, why: string, suggestions: string[] = []): MftError {
+  return new MftError(`${place}: ${why}`, { code: 'model.bad-adapter', exit: ExitCode.usage, suggestions });
 }
 
 /** @throws MftError model.bad-adapter naming the field. */
 export function parsePeftConfig(raw: JsonObject, place: string): PeftConfig {
   const { peft_type, task_type, bias, init_lora_weights, use_rslora, ...others } = raw;
   const { r, lora_alpha, lora_dropout, rank_pattern, alpha_pattern, ...more } = others;
-  const { target_modules, exclude_modules, layers_to_transform, layers_pattern, ...rest } = more;
+  const { target_modules, exclude_modules, layers_to_transform, layers_pattern, ...last } = more;
+  const { base_model_name_or_path, ...rest } = last;
   const wrong = (name: string, value: unknown, why: string) =>
     refusePeft(place, `${name} ${JSON.stringify(value)?.slice(0, 100)} ${why}`);
   if (peft_type !== 'LORA') throw wrong('peft_type', peft_type, 'is not "LORA"');
@@ -65,6 +67,7 @@ export function parsePeftConfig(raw: JsonObject, place: string): PeftConfig {
   return {
     r,
     alpha: lora_alpha,
+    base: typeof base_model_name_or_path === 'string' ? base_model_name_or_path : undefined,
     dropout: isDropout(lora_dropout) ? lora_dropout : 0,
     rslora: use_rslora === true,
     ranks: pattern(rank_pattern, 'rank_pattern', isRank, place),

@@ -21,7 +21,7 @@ export async function readPeft(dir: string, config: ModelConfig, cacheDir: strin
   const peft = parsePeftConfig(await readJsonObject(place, MAX_CONFIG_BYTES), place);
   const reader = await openSafetensors(join(dir, 'adapter_model.safetensors'));
   try {
-    const found = findAdapters(reader, config, reader.paths[0] ?? dir);
+    const found = findAdapters(reader, peft, config, reader.paths[0] ?? dir);
     checkTargeted(found, peft, place);
     const { targets, names } = describe(found, reader, peft, config, reader.paths[0] ?? dir);
     await mkdir(cacheDir, { recursive: true });
@@ -46,7 +46,12 @@ interface Found {
 }
 
 /** All linear modules of the model; those without an adapter have no tensors. Nothing else is in the file. */
-function findAdapters(reader: SafetensorsReader, config: ModelConfig, place: string): Found[] {
+function findAdapters(
+  reader: SafetensorsReader,
+  peft: PeftConfig,
+  config: ModelConfig,
+  place: string,
+): Found[] {
   const family = familyOf(config.family, 'the model');
   const modules = family.modules(config);
   const names = [...reader.entries.keys()].map((name) => {
@@ -65,10 +70,20 @@ function findAdapters(reader: SafetensorsReader, config: ModelConfig, place: str
   for (const { name, path, half } of names) {
     const entry = found.get(path);
     if (entry === undefined)
-      throw refusePeft(place, `tensor "${name.slice(0, 200)}" belongs to no linear module of the model`);
+      throw refusePeft(
+        place,
+        `tensor "${name.slice(0, 200)}" belongs to no linear module of the model`,
+        otherModel(peft),
+      );
     entry.tensors[half] = name;
   }
   return [...found.values()];
+}
+
+/** Usually the adapter was trained on another model than the one it is given to. */
+function otherModel({ base }: PeftConfig): string[] {
+  if (base === undefined) return ['Check that --model is the model that the adapter was trained on.'];
+  return [`The adapter was trained on ${base.slice(0, 200)}: check that --model is that.`];
 }
 
 /** Tensors that peft would not use, or an adapter without its tensors: the file is not what was trained. */
@@ -111,6 +126,7 @@ function describe(
         throw refusePeft(
           place,
           `lora_${half} of ${path} has shape [${shape}], [${shapes[half].join(', ')}] is expected`,
+          otherModel(peft),
         );
       names.set(half === 'A' ? own.a : own.b, name);
     }
