@@ -10,6 +10,7 @@
 #include "kernels/gemm.h"
 #include "kernels/math.h"
 #include "kernels/norm.h"
+#include "kernels/query_key.h"
 #include "kernels/rope.h"
 #include "kernels/test_support.h"
 
@@ -40,8 +41,8 @@ void add_products(ThreadPool& pool, Fingerprint& print) {
   }
 }
 
-void add_attention(ThreadPool& pool, Fingerprint& print) {
-  const AttentionShape s{2, 150, 4, 2, 20, 120, 0.22f};
+void add_attention(ThreadPool& pool, float softcap, Fingerprint& print) {
+  const AttentionShape s{2, 150, 4, 2, 20, 120, 0.22f, softcap};
   const i64 width = (s.heads + 2 * s.kv_heads) * s.head_dim, rows = s.batch * s.time,
             out_width = s.heads * s.head_dim;
   const std::vector<float> qkv = random_vector(rows * width, 1, 2.0f),
@@ -61,8 +62,8 @@ void add_attention(ThreadPool& pool, Fingerprint& print) {
   print.add(next);
 }
 
-void add_head(ThreadPool& pool, Fingerprint& print) {
-  const CrossEntropyShape s{150, 40, 1500};
+void add_head(ThreadPool& pool, float softcap, Fingerprint& print) {
+  const CrossEntropyShape s{150, 40, 1500, softcap};
   const std::vector<float> hidden = random_vector(s.rows * s.channels, 1, 2.0f),
                            W = random_vector(s.vocab * s.channels, 2);
   std::vector<std::int32_t> targets;
@@ -76,6 +77,21 @@ void add_head(ThreadPool& pool, Fingerprint& print) {
                                      d_hidden.data(), dW.data(), scratch);
   for (const auto* x : {&losses, &d_hidden, &dW}) print.add(*x);
   print.add({static_cast<float>(result.loss_sum)});
+}
+
+void add_query_key(ThreadPool& pool, Fingerprint& print) {
+  const QueryKeyShape s{90, 3, 1, 38};
+  const std::vector<float> qkv = random_vector(s.rows * s.width(), 1, 2.0f), weight = random_vector(s.head_dim, 2);
+  std::vector<float> table = zeros(s.rows * s.head_dim), out = qkv, d = random_vector(s.rows * s.width(), 3),
+                     rstd = zeros(s.rows * 4), d_q = weight, d_k = weight;
+  std::vector<std::int32_t> positions;
+  for (i64 n = 0; n < s.rows; ++n) positions.push_back(static_cast<std::int32_t>(n * 7 % s.rows));
+  rope_table(s.rows, s.head_dim, {5e5, RopeFrequencies::Scaling::kLlama3, 8, 1, 4, 300}, table.data());
+  const QueryKeyNorm norm{weight.data(), weight.data(), true, 1e-6f};
+  const QueryKeyRotation rotation{table.data(), s.rows, positions.data()};
+  query_key_forward(pool, s, norm, rotation, qkv.data(), out.data(), rstd.data());
+  query_key_backward(pool, s, norm, rotation, qkv.data(), rstd.data(), d.data(), d_q.data(), d_k.data());
+  for (const auto* x : {&table, &out, &rstd, &d, &d_q, &d_k}) print.add(*x);
 }
 
 void add_rows(ThreadPool& pool, Fingerprint& print) {
@@ -129,10 +145,25 @@ TEST(Fingerprint, IsTheSameOnEveryMachine) {
     ThreadPool pool(3);
     Fingerprint print;
     add_products(pool, print);
-    add_attention(pool, print);
-    add_head(pool, print);
+    add_attention(pool, 0.0f, print);
+    add_head(pool, 0.0f, print);
     add_rows(pool, print);
-    const std::uint64_t expected = numeric_class() == "f32-fma" ? 0x8d5168e9d7c4af37u : 0x026e9fab90734b6du;
+    const std::uint64_t expected = numeric_class() == "f32-fma" ? 0x484425acb2eeebc9u : 0xabb8e010225aeedeu;
+    EXPECT_EQ(print.value(), expected) << name << std::hex << " gives 0x" << print.value();
+  }
+}
+
+// What families after GPT-2 need besides.
+TEST(Fingerprint, OfSoftCapsQueriesAndKeys) {
+  const IsaGuard guard;
+  for (const std::string_view name : available_isas()) {
+    set_isa(name);
+    ThreadPool pool(3);
+    Fingerprint print;
+    add_attention(pool, 3.0f, print);
+    add_head(pool, 3.0f, print);
+    add_query_key(pool, print);
+    const std::uint64_t expected = numeric_class() == "f32-fma" ? 0x01e7a375bcde8cafu : 0x52f178f82de8a079u;
     EXPECT_EQ(print.value(), expected) << name << std::hex << " gives 0x" << print.value();
   }
 }

@@ -22,8 +22,12 @@ kernels::DType kernel_dtype(const store::TensorView& tensor) {
       return kernels::DType::kBF16;
     case v1::DTYPE_F16:
       return kernels::DType::kF16;
+    case v1::DTYPE_I8_BLOCK32:
+      return kernels::DType::kI8Block32;
+    case v1::DTYPE_I4_BLOCK32:
+      return kernels::DType::kI4Block32;
     default:
-      fail_dtype(tensor, "F32, BF16 or F16");
+      fail_dtype(tensor, "F32, BF16, F16, I8_BLOCK32 or I4_BLOCK32");
   }
 }
 

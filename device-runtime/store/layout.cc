@@ -41,24 +41,18 @@ void check_names(const v1::Segment& segment) {
   }
 }
 
-}  // namespace
-
-uint64_t dtype_bytes(v1::DType dtype) {
-  switch (dtype) {
-    case v1::DTYPE_F32:
-    case v1::DTYPE_I32:
-      return 4;
-    case v1::DTYPE_BF16:
-    case v1::DTYPE_F16:
-      return 2;
-    case v1::DTYPE_U8:
-      return 1;
-    default:
-      throw Failure("model.dtype-unsupported",
-                    "unknown tensor type " + std::to_string(static_cast<int>(dtype)),
-                    "The model was made for another version of mft: import it again with this one.");
+// Rows of blocks, then a scale of two bytes for each block, then zeros to a multiple of 4.
+uint64_t block_bytes(const v1::Tensor& tensor, uint64_t bytes_of_block) {
+  if (tensor.shape_size() != 2) {
+    throw Failure("model.dtype-unsupported",
+                  "tensor '" + printable(tensor.name()) + "' is no matrix, but stored in blocks",
+                  "Import the model again.");
   }
+  const uint64_t blocks = (tensor.shape(1) + 31) / 32;
+  return tensor.shape(0) * ((blocks * (bytes_of_block + 2) + 3) / 4 * 4);
 }
+
+}  // namespace
 
 uint64_t tensor_elements(const v1::Tensor& tensor) {
   if (tensor.name().empty() || tensor.name().size() > kMaxName)
@@ -77,6 +71,28 @@ uint64_t tensor_elements(const v1::Tensor& tensor) {
   return elements;
 }
 
+uint64_t tensor_bytes(const v1::Tensor& tensor) {
+  const uint64_t elements = tensor_elements(tensor);
+  switch (tensor.dtype()) {
+    case v1::DTYPE_F32:
+    case v1::DTYPE_I32:
+      return elements * 4;
+    case v1::DTYPE_BF16:
+    case v1::DTYPE_F16:
+      return elements * 2;
+    case v1::DTYPE_U8:
+      return elements;
+    case v1::DTYPE_I8_BLOCK32:
+      return block_bytes(tensor, 32);
+    case v1::DTYPE_I4_BLOCK32:
+      return block_bytes(tensor, 16);
+    default:
+      throw Failure("model.dtype-unsupported",
+                    "unknown tensor type " + std::to_string(static_cast<int>(tensor.dtype())),
+                    "The model was made for another version of mft: import it again with this one.");
+  }
+}
+
 void check_layout(const v1::Segment& segment, uint64_t file_bytes) {
   if (segment.bytes() != file_bytes || file_bytes == 0 || file_bytes > kMaxSegmentBytes ||
       file_bytes % kSegmentAlignment != 0) {
@@ -89,7 +105,7 @@ void check_layout(const v1::Segment& segment, uint64_t file_bytes) {
   check_names(segment);
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (const v1::Tensor& tensor : segment.tensors()) {
-    const uint64_t bytes = tensor_elements(tensor) * dtype_bytes(tensor.dtype());
+    const uint64_t bytes = tensor_bytes(tensor);
     if (tensor.bytes() != bytes) {
       fail_layout(label(segment, tensor) + " is said to have " + std::to_string(tensor.bytes()) +
                   " bytes, its shape needs " + std::to_string(bytes));
@@ -113,7 +129,7 @@ void lay_out(v1::Segment* segment) {
   check_names(*segment);
   uint64_t end = 0;
   for (v1::Tensor& tensor : *segment->mutable_tensors()) {
-    const uint64_t bytes = tensor_elements(tensor) * dtype_bytes(tensor.dtype());
+    const uint64_t bytes = tensor_bytes(tensor);
     tensor.set_offset(end);
     tensor.set_bytes(bytes);
     end = (end + bytes + kTensorAlignment - 1) / kTensorAlignment * kTensorAlignment;

@@ -12,12 +12,13 @@ inline constexpr uint64_t kSegmentAlignment = 65536;  // file sizes: so that any
 inline constexpr uint64_t kTensorAlignment = 64;      // offsets inside a file: one cache line
 inline constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 40;
 
-// Bytes of one element. Failure model.dtype-unsupported for unknown values.
-uint64_t dtype_bytes(v1::DType dtype);
-
 // Product of the dimensions. Failure model.tensor-layout: no name, no or more than 4 dimensions, a dimension
 // of 0, or a product that no segment could hold.
 uint64_t tensor_elements(const v1::Tensor& tensor);
+
+// Bytes of a tensor of this type and shape (proto/mft/v1/model.proto, enum DType). Failure as tensor_elements, and
+// model.dtype-unsupported for an unknown type or one in blocks that is no matrix.
+uint64_t tensor_bytes(const v1::Tensor& tensor);
 
 // Size (of the file, a multiple of 64 KiB), each tensor's name, shape, bytes and offset; no two tensors
 // overlap. Failure model.segment-size, model.tensor-layout, model.tensor-duplicate, model.dtype-unsupported.

@@ -47,6 +47,27 @@ TEST(Layout, RefusesFilesOfAnotherSize) {
   EXPECT_EQ(code_of(segment, 1000), "model.segment-size");
 }
 
+TEST(Layout, KnowsTheSizeOfBlocks) {
+  const auto bytes = [](v1::DType dtype, std::initializer_list<uint64_t> shape) {
+    v1::Tensor tensor;
+    tensor.set_name("w");
+    tensor.set_dtype(dtype);
+    for (const uint64_t size : shape) tensor.add_shape(size);
+    return tensor_bytes(tensor);
+  };
+  EXPECT_EQ(bytes(v1::DTYPE_I8_BLOCK32, {7, 64}), 7u * 68);  // two blocks, two scales
+  EXPECT_EQ(bytes(v1::DTYPE_I8_BLOCK32, {7, 65}), 7u * 104);  // three of 34 bytes, padded
+  EXPECT_EQ(bytes(v1::DTYPE_I4_BLOCK32, {7, 1}), 7u * 20);
+  EXPECT_EQ(bytes(v1::DTYPE_I4_BLOCK32, {7, 64}), 7u * 36);
+  EXPECT_EQ(bytes(v1::DTYPE_BF16, {7, 65}), 910u);
+  for (const v1::DType dtype : {v1::DTYPE_I8_BLOCK32, v1::DTYPE_I4_BLOCK32}) {
+    EXPECT_THROW(bytes(dtype, {64}), Failure);
+    EXPECT_THROW(bytes(dtype, {2, 2, 64}), Failure);
+    EXPECT_THROW(bytes(dtype, {0, 64}), Failure);
+    EXPECT_THROW(bytes(dtype, {uint64_t{1} << 39, uint64_t{1} << 39}), Failure);
+  }
+}
+
 TEST(Layout, RefusesHostileTensors) {
   const auto with = [](auto change) {
     v1::Segment segment = two_tensors();

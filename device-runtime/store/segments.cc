@@ -12,6 +12,7 @@
 #include "base/mapped_file.h"
 #include "store/layout.h"
 #include "store/memory.h"
+#include "store/widen.h"
 
 namespace mft::store {
 
@@ -37,6 +38,8 @@ struct Segments::Resident {
 
 namespace {
 
+constexpr uint64_t kPiece = 1 << 20;
+
 std::string shape_text(std::span<const uint64_t> shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
@@ -47,6 +50,38 @@ std::string shape_text(std::span<const uint64_t> shape) {
 
 Segments::Segments() = default;
 Segments::~Segments() = default;
+
+// Every tensor as f32 into memory of the resident's own, which is then laid out for that.
+void Segments::copy_private(const File& source, Resident* resident) {
+  const v1::Segment stored = resident->description;
+  for (v1::Tensor& tensor : *resident->description.mutable_tensors()) {
+    if (is_float(tensor.dtype())) {
+      tensor.set_dtype(v1::DTYPE_F32);
+    } else if (tensor.dtype() == v1::DTYPE_I8_BLOCK32 || tensor.dtype() == v1::DTYPE_I4_BLOCK32) {
+      throw Failure("store.read-only",
+                    "tensor '" + tensor.name() + "' is stored as " + v1::DType_Name(tensor.dtype()) +
+                        ": its values can be read, not trained",
+                    "Use LoRA, or import the model again with float weights.");
+    }
+  }
+  lay_out(&resident->description);
+  resident->memory = Memory(resident->description.bytes(), "the model's weights");
+  resident->data = resident->memory.data();
+  std::vector<std::byte> piece(kPiece);
+  for (int i = 0; i < stored.tensors_size(); ++i) {
+    const v1::Tensor& from = stored.tensors(i);
+    std::byte* to = resident->memory.data() + resident->description.tensors(i).offset();
+    if (from.dtype() == resident->description.tensors(i).dtype()) {
+      source.read_exactly_at(to, from.bytes(), from.offset());
+      continue;
+    }
+    for (uint64_t done = 0; done < from.bytes(); done += kPiece) {
+      const uint64_t bytes = std::min(kPiece, from.bytes() - done);
+      source.read_exactly_at(piece.data(), bytes, from.offset() + done);
+      widen(from.dtype(), bytes / 2, piece.data(), reinterpret_cast<float*>(to + 2 * done));
+    }
+  }
+}
 
 std::unique_ptr<Segments> Segments::open(std::vector<SegmentFile> files, Residency residency) {
   std::unique_ptr<Segments> segments(new Segments());
@@ -67,10 +102,8 @@ std::unique_ptr<Segments> Segments::open(std::vector<SegmentFile> files, Residen
     } else {
       const File source = File::open_read(file.path);
       check_layout(resident->description, source.size());
-      resident->memory = Memory(resident->description.bytes(), "the model's weights");
-      source.read_exactly_at(resident->memory.data(), resident->memory.size(), 0);
+      copy_private(source, resident.get());
       source.drop_cache();  // the copy is what is used from now on
-      resident->data = resident->memory.data();
     }
     resident->make_views();
     segments->residents_.push_back(std::move(resident));

@@ -16,6 +16,10 @@
 
 #include "mft/v1/model.pb.h"
 
+namespace mft {
+class File;
+}
+
 namespace mft::store {
 
 // A segment's description (from a manifest: untrusted) and the file that is said to hold it.
@@ -26,7 +30,7 @@ struct SegmentFile {
 
 enum class Residency {
   kMapped,   // read-only pages of the file; writing is an error
-  kPrivate,  // copied into memory of our own; writable
+  kPrivate,  // copied into memory of our own, BF16 and F16 as F32; writable. Failure store.read-only for blocks
 };
 
 // A tensor of a resident segment. Valid while the Pin it came from is alive.
@@ -105,6 +109,7 @@ class Segments {
   friend class Pin;
   struct Resident;
   Segments();
+  static void copy_private(const File& source, Resident* resident);
   std::vector<std::unique_ptr<Resident>> residents_;
   Residency residency_ = Residency::kMapped;
 };

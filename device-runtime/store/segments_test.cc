@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -115,6 +117,44 @@ TEST_F(SegmentsTest, OtherTypesAreNotReadAsF32) {
   const v1::Segment description = write_segment(folder_ / "h", "h", tensors);
   const auto segments = Segments::open({{description, folder_ / "h"}}, Residency::kMapped);
   EXPECT_EQ(code_of([&] { segments->pin(0).f32("h", {8}); }), "model.dtype-unsupported");
+}
+
+// Full fine-tuning of a model that is stored in halves.
+TEST_F(SegmentsTest, PrivateHalvesBecomeF32) {
+  const uint16_t bf16[] = {0x3f80, 0xc049, 0x0001, 0xff80};             // 1, -3.140625, 2^-133, -infinity
+  const uint16_t f16[] = {0x3c00, 0xc248, 0x0001, 0x83ff, 0x7c00, 0x0400};  // 1, -3.140625, subnormals, inf, least
+  const NamedTensor tensors[] = {{"b", {2, 2}, bf16, v1::DTYPE_BF16}, {"w", {5, 7}, weight_.data()},
+                                 {"h", {6}, f16, v1::DTYPE_F16}};
+  const v1::Segment description = write_segment(folder_ / "h", "h", tensors);
+  const auto segments = Segments::open({{description, folder_ / "h"}}, Residency::kPrivate);
+  const Pin pin = segments->pin(0);
+  const float* b = pin.writable_f32("b", {2, 2});
+  const float expected_b[] = {1, -3.140625f, 0x1p-133f, -INFINITY};
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(b[i], expected_b[i]) << i;
+  const float* h = pin.writable_f32("h", {6});
+  const float expected_h[] = {1, -3.140625f, 0x1p-24f, -1023 * 0x1p-24f, INFINITY, 0x1p-14f};
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(h[i], expected_h[i]) << i;
+  EXPECT_EQ(std::memcmp(pin.f32("w", {5, 7}), weight_.data(), 35 * 4), 0);
+  EXPECT_EQ(segments->description(0).tensors(0).bytes(), 16u);
+
+  // More than a piece at a time.
+  std::vector<uint16_t> many(700001);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<uint16_t>(i % 0x7f80);
+  const NamedTensor large[] = {{"m", {700001}, many.data(), v1::DTYPE_BF16}};
+  const v1::Segment other = write_segment(folder_ / "m", "m", large);
+  const auto widened = Segments::open({{other, folder_ / "m"}}, Residency::kPrivate);
+  const float* m = widened->pin(0).f32("m", {700001});
+  for (size_t i = 0; i < many.size(); ++i) ASSERT_EQ(std::bit_cast<uint32_t>(m[i]), uint32_t{many[i]} << 16) << i;
+}
+
+TEST_F(SegmentsTest, BlocksAreForReading) {
+  const std::vector<char> rows(3 * 36);  // [3, 5]: a block of 32 and a scale, padded to 4 bytes
+  const NamedTensor tensors[] = {{"q", {3, 5}, rows.data(), v1::DTYPE_I8_BLOCK32}};
+  const v1::Segment description = write_segment(folder_ / "q", "q", tensors);
+  EXPECT_EQ(description.tensors(0).bytes(), rows.size());
+  EXPECT_NO_THROW(Segments::open({{description, folder_ / "q"}}, Residency::kMapped));
+  EXPECT_EQ(code_of([&] { Segments::open({{description, folder_ / "q"}}, Residency::kPrivate); }),
+            "store.read-only");
 }
 
 TEST_F(SegmentsTest, NeverWritesTwoTensorsOfOneName) {

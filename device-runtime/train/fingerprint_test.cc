@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <functional>
 
 #include "base/sha256.h"
+#include "base/test_folder.h"
 #include "kernels/isa.h"
 #include "models/fixture_model.h"
+#include "models/test_families.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -22,10 +25,9 @@ struct Curve {
   std::string hash;              // of all losses, norms and final parameter values
 };
 
-Curve train(models::Method method, int threads) {
-  const models::FixtureModel fixture("gpt2/heads4");
-  const auto opened = fixture.open(method, method == models::Method::kLora ? "all" : "", threads,
-                                   method == models::Method::kLora ? 0.05f : 0.0f);
+using BatchOf = std::function<models::Batch(uint32_t index)>;
+
+Curve train(models::Model& model, ThreadPool& pool, const BatchOf& batch_of) {
   v1::OptimizerConfig config;
   config.set_learning_rate(5e-3f);
   config.set_beta1(0.9f);
@@ -35,7 +37,7 @@ Curve train(models::Method method, int threads) {
   config.set_max_grad_norm(1);
   config.set_schedule(v1::SCHEDULE_COSINE);
   config.set_warmup_steps(1);
-  AdamW optimizer(config, *opened.model, *opened.pool);
+  AdamW optimizer(config, model, pool);
   Curve curve;
   std::string bytes;
   const auto put = [&](float value) {
@@ -45,12 +47,11 @@ Curve train(models::Method method, int threads) {
   for (uint32_t step = 0; step < kSteps; ++step) {
     double sum = 0;
     uint64_t labels = 0;
-    for (uint32_t i = 0; i < 2; ++i)
-      labels += models::FixtureModel::labels(fixture.training_batch(2 * step + i));
+    for (uint32_t i = 0; i < 2; ++i) labels += models::FixtureModel::labels(batch_of(2 * step + i));
     for (uint32_t i = 0; i < 2; ++i) {
-      sum += opened.model
-                 ->forward_backward(fixture.training_batch(2 * step + i), 1 / static_cast<float>(labels),
-                                    0.1f, {.seed = 42, .step = step, .micro_batch = i})
+      sum += model
+                 .forward_backward(batch_of(2 * step + i), 1 / static_cast<float>(labels), 0.1f,
+                                   {.seed = 42, .step = step, .micro_batch = i})
                  .sum;
     }
     const float loss = static_cast<float>(sum / static_cast<double>(labels));
@@ -58,11 +59,18 @@ Curve train(models::Method method, int threads) {
     put(loss);
     put(optimizer.step(step + 1, learning_rate(config, step, kSteps)));
   }
-  for (const models::Parameter& p : opened.model->parameters()) {
+  for (const models::Parameter& p : model.parameters()) {
     for (uint64_t i = 0; i < p.elements; ++i) put(p.value[i]);
   }
   curve.hash = to_hex(sha256(bytes)).substr(0, 16);
   return curve;
+}
+
+Curve train(models::Method method, int threads) {
+  const models::FixtureModel fixture("gpt2/heads4");
+  const auto opened = fixture.open(method, method == models::Method::kLora ? "all" : "", threads,
+                                   method == models::Method::kLora ? 0.05f : 0.0f);
+  return train(*opened.model, *opened.pool, [&](uint32_t index) { return fixture.training_batch(index); });
 }
 
 void expect_curve(models::Method method, const std::vector<uint32_t>& losses, const std::string& hash) {
@@ -74,14 +82,74 @@ void expect_curve(models::Method method, const std::vector<uint32_t>& losses, co
   }
 }
 
+// A family's small configuration with weights by formula.
+Curve train(const v1::ModelConfig& config, models::Method method, int threads) {
+  constexpr uint32_t kRows = 2, kLength = 15;
+  const TestFolder folder;
+  uint64_t seed = 0;
+  const auto files = models::write_pack(folder.path(), config, [&](const v1::Tensor& tensor) {
+    return models::family_values(config, tensor, ++seed);
+  });
+  models::ModelOptions options;
+  options.method = method;
+  options.max_rows = kRows;
+  options.max_length = kLength;
+  options.seed = 3;
+  if (method == models::Method::kLora) {
+    using models::Module;
+    options.adapters = models::lora_targets(config, {Module::kQkv, Module::kOut, Module::kUp, Module::kDown}, 3, 6);
+    for (v1::LoraTarget& target : options.adapters) target.set_rslora(true);
+    options.adapter_dropout = 0.05f;
+  }
+  ThreadPool pool(threads);
+  const auto segments = store::Segments::open(
+      files, method == models::Method::kFull ? store::Residency::kPrivate : store::Residency::kMapped);
+  const auto model = models::Model::open(config, *segments, options, pool);
+  std::vector<int32_t> tokens(kRows * kLength), targets(kRows * kLength);
+  return train(*model, pool, [&](uint32_t index) {
+    for (uint32_t i = 0; i < kRows * kLength; ++i) {
+      tokens[i] = static_cast<int32_t>((i * i * 7 + index * 13 + 5) % config.vocab_size());
+      targets[i] = i % 5 == index % 5 ? models::kNoLabel : static_cast<int32_t>((i + index) % config.vocab_size());
+    }
+    return models::Batch{kRows, kLength, tokens.data(), targets.data()};
+  });
+}
+
 TEST(Fingerprint, FullFineTuning) {
   expect_curve(models::Method::kFull, {1083720863, 1082764890, 1083210082, 1083338021, 1082737915},
-               "738c900935c075b6");
+               "821a3c1d94ffcc6a");
 }
 
 TEST(Fingerprint, Lora) {
   expect_curve(models::Method::kLora, {1083652797, 1083283764, 1082957545, 1082706027, 1083093810},
-               "12cca4f1aa8a1181");
+               "e7f951ce70ce0347");
+}
+
+TEST(Fingerprint, EveryFamily) {
+  const struct {
+    const char* family;
+    std::string full, lora;
+  } expected[] = {
+      {"gemma3", "9ec61cf4e27d4754", "7a503c6aca5a3477"},
+      {"gpt2", "e2e319fcbed84462", "fc240a1eb8200076"},
+      {"llama", "6032c75484e856d3", "e3c42e615c4b4875"},
+      {"qwen2", "19fc0c7f9f93b872", "2c68228cece7e3ad"},
+      {"soft caps", "759500990f3e9212", "d71b2330aae300f9"},
+  };
+  const std::string best(kernels::isa());
+  const auto configs = models::family_configs();
+  for (const std::string_view isa : kernels::available_isas()) {
+    kernels::set_isa(isa);
+    if (kernels::numeric_class() != "f32-fma") continue;
+    for (const auto& [family, full, lora] : expected) {
+      for (const int threads : {1, 3}) {
+        SCOPED_TRACE(family + (", " + std::string(isa)) + ", threads: " + std::to_string(threads));
+        EXPECT_EQ(train(configs.at(family), models::Method::kFull, threads).hash, full);
+        EXPECT_EQ(train(configs.at(family), models::Method::kLora, threads).hash, lora);
+      }
+    }
+  }
+  kernels::set_isa(best);
 }
 
 }  // namespace

@@ -67,6 +67,18 @@ int thread_count(std::uint32_t asked) {
   return static_cast<int>(std::clamp<unsigned>(wanted, 1, ThreadPool::kMaxThreads));
 }
 
+kernels::Compute compute_of(const v1::RunSpec& spec) {
+  switch (spec.compute()) {
+    case v1::COMPUTE_F32:
+      return kernels::Compute::kF32;
+    case v1::COMPUTE_BF16:
+      return kernels::Compute::kBF16;
+    default:
+      throw Failure("spec.invalid", "compute is " + std::to_string(static_cast<int>(spec.compute())) +
+                                        ", but must be one that this runtime knows");
+  }
+}
+
 OpenModel open_model(RunContext& context, const models::ModelOptions& options,
                      const LoadedCheckpoint* checkpoint) {
   const v1::ModelConfig& config = context.spec.model().config();
@@ -99,6 +111,7 @@ OpenModel open_frozen_model(RunContext& context, std::uint32_t max_rows, std::ui
   options.adapters = {adapter.targets().begin(), adapter.targets().end()};
   options.max_rows = max_rows;
   options.max_length = max_length;
+  options.compute = compute_of(context.spec);
   OpenModel opened = open_model(context, options, nullptr);
   if (!options.adapters.empty()) load_stored_adapter(context, *opened.model, adapter);
   return opened;

@@ -25,6 +25,7 @@ models::ModelOptions options_of(const v1::RunSpec& spec) {
   if (!task.full()) options.adapters = {task.lora().targets().begin(), task.lora().targets().end()};
   options.adapter_dropout = task.full() ? 0 : task.lora().dropout();
   options.seed = spec.seed();
+  options.compute = compute_of(spec);
   options.max_rows = task.batch_size();
   options.max_length = spec.data().sequence_length();
   return options;

@@ -103,6 +103,9 @@ class Backward {
       if (dropout_.active()) drop(s_, dropout_, b_, h_, q, key_, end, p);
     }
     for (i64 j = end; j < keys_; ++j) p[j] = ds[j] = 0.0f;
+    if (q > 0 && s_.window != 1) return;
+    // A query that sees one key gives it all its weight, whatever the score: the gradient is 0, without rounding.
+    for (i64 j = 0; j < keys_; ++j) ds[j] = 0.0f;
   }
 
   // p holds capped scores (-infinity behind the mask, where the probability is 0 and the slope must be finite).
