@@ -22,6 +22,7 @@ case "$(uname -m)" in
     ;;
 esac
 export MFT_TEXT_TOOL="$PWD/$native/text/text_tool"
+export MFT_LOGITS_TOOL="$PWD/$native/models/logits_tool"
 
 node scripts/suite.ts --results "$results" \
   --step types "tsc --noEmit -p ." \

@@ -29,9 +29,11 @@ import sys
 import peft
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from transformers import (AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM,
                           Qwen2Config, Qwen2ForCausalLM)
+
+from hf_expected import logits, write_expected
 
 # Odd sizes: nothing is a multiple of another by accident, and heads times head size is not always the hidden size.
 QWEN2 = dict(vocab_size=67, hidden_size=28, intermediate_size=36, num_hidden_layers=2, num_attention_heads=7,
@@ -120,14 +122,6 @@ def base_model(family, config):
     return model
 
 
-def logits(model, tokens):
-    """Of the stored weights, in float64; what transformers itself rounds to float32 on the way (norms, RoPE's angles,
-    the softmax) stays rounded: about 1e-6."""
-    with torch.no_grad():
-        values = model.double().eval()(torch.tensor(tokens)).logits
-    return [[[float(f"{v:.6f}") for v in row] for row in rows] for rows in values.tolist()]
-
-
 def adapter_of(family, base):
     torch.manual_seed(family["seed"] + 100)
     targets = [f"layers.1.self_attn.{m}" for m in ATTENTION] + [f"layers.1.mlp.{m}" for m in MLP]
@@ -162,17 +156,10 @@ def write_family(name, family, out):
     (out / "peft" / "adapter_config.json").write_text(json.dumps(written, indent=2, sort_keys=True))
     adapted.merge_and_unload().save_pretrained(out / "merged-f32")
 
-    # 13 tokens: more than twice Gemma's window of 5.
-    tokens = torch.randint(config().vocab_size, (1, 13), generator=torch.Generator().manual_seed(family["seed"])).tolist()
-    folders = sorted(p.parent.name for p in out.glob("*/config.json"))
-    load = lambda folder: AutoModelForCausalLM.from_pretrained(out / folder, dtype=torch.float32)
-    expected = {folder: logits(load(folder), tokens) for folder in folders}
-    expected["peft"] = logits(PeftModel.from_pretrained(load("single-f32"), out / "peft"), tokens)
-    (out / "expected.json").write_text(json.dumps({"tokens": tokens, "logits": expected}) + "\n")
-
+    expected = write_expected(out, config().vocab_size, family["seed"])
     for file, (folder, fields) in family["old"].items():
         (out / file).write_text(json.dumps(fields, indent=2, sort_keys=True) + "\n")
-        check_old(out / file, out / folder, expected[folder], tokens)
+        check_old(out / file, out / folder, expected["logits"][folder], expected["tokens"])
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__,
                 "seed": family["seed"]}
     (out / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")

@@ -9,6 +9,7 @@ Versions this was written with: torch 2.15, transformers 5.23, peft 0.21; the on
     single-f16/    the same weights in float16
     peft/          a LoRA adapter on all linear modules of block 1 and c_attn of block 0, A and B random, two ranks
     merged-f32/    single-f32 with that adapter merged by peft
+    expected.json  as of the other families: hf_families.py
 """
 
 import json
@@ -21,6 +22,8 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import GPT2Config, GPT2LMHeadModel
+
+from hf_expected import write_expected
 
 SEED = 20
 # Odd sizes: nothing is a multiple of another by accident.
@@ -65,7 +68,11 @@ def main(out):
                 parameter.copy_(torch.randn_like(parameter) * 0.2)
     adapted.save_pretrained(out / "peft")
     (out / "peft" / "README.md").unlink(missing_ok=True)
+    written = json.loads((out / "peft" / "adapter_config.json").read_text())
+    written["target_modules"].sort()  # a set in peft: its order changes from run to run
+    (out / "peft" / "adapter_config.json").write_text(json.dumps(written, indent=2, sort_keys=True))
     adapted.merge_and_unload().save_pretrained(out / "merged-f32")
+    write_expected(out, CONFIG["vocab_size"], SEED)
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__, "seed": SEED}
     (out / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
 
