@@ -25,14 +25,14 @@ namespace avx512 {
 const Table& make_table();
 }
 namespace avx512_bf16 {
-const Table& make_table();
+const GemmKernels& gemm_bf16();
 }
 #elif defined(__aarch64__)
 namespace neon {
 const Table& make_table();
 }
 namespace neon_bf16 {
-const Table& make_table();
+const GemmKernels& gemm_bf16();
 }
 #else
 #error "No kernels for this architecture"
@@ -67,19 +67,33 @@ struct Features {
 };
 #endif
 
-// Best last.
+// The table of a set that has instructions for bf16 products: all else is its base's.
+const Table* with_bf16(const Table& base, const char* name, const char* bf16_class, const GemmKernels& kernels) {
+  static Table table;
+  table = base;
+  table.name = name;
+  table.bf16_class = bf16_class;
+  table.gemm_bf16 = kernels;
+  return &table;
+}
+
+// Best last. Called once.
 std::vector<const Table*> find_tables() {
 #if defined(__x86_64__)
   const Features features;
   std::vector<const Table*> tables{&sse4::make_table()};
   if (features.avx2) tables.push_back(&avx2::make_table());
   if (features.avx512) tables.push_back(&avx512::make_table());
-  if (features.avx512_bf16) tables.push_back(&avx512_bf16::make_table());
+  if (features.avx512_bf16) {
+    tables.push_back(with_bf16(avx512::make_table(), "avx512_bf16", "bf16-dp", avx512_bf16::gemm_bf16()));
+  }
   return tables;
 #else
   std::vector<const Table*> tables{&neon::make_table()};  // every arm64 CPU has it
   constexpr unsigned long kBf16 = 1ul << 14;              // HWCAP2_BF16 of Linux' asm/hwcap.h
-  if ((getauxval(AT_HWCAP2) & kBf16) != 0) tables.push_back(&neon_bf16::make_table());
+  if ((getauxval(AT_HWCAP2) & kBf16) != 0) {
+    tables.push_back(with_bf16(neon::make_table(), "neon_bf16", "bf16-mmla", neon_bf16::gemm_bf16()));
+  }
   return tables;
 #endif
 }

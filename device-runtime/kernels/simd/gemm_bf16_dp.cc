@@ -78,23 +78,16 @@ void block(i64 M, i64 N, i64 K, const void* a, const void* b, float* C, i64 ldc,
 
 }  // namespace
 
-const Table& make_table();
-const Table& make_table() {
-  static const Table table = [] {
-    Table t = avx512::make_table();
-    t.name = "avx512_bf16";
-    t.bf16_class = "bf16-dp";
-    t.gemm_bf16 = {.tile_rows = kHeight,
-                   .tile_columns = kWidth,
-                   .value_bytes = 2,
-                   .depth_unit = kUnit,
-                   .pack_rows = pack_rows,
-                   .pack_columns = pack_columns,
-                   .block = block};
-    return t;
-  }();
-  return table;
-}
+constexpr GemmKernels kKernels{.tile_rows = kHeight,
+                               .tile_columns = kWidth,
+                               .value_bytes = 2,
+                               .depth_unit = kUnit,
+                               .pack_rows = pack_rows,
+                               .pack_columns = pack_columns,
+                               .block = block};
+
+const GemmKernels& gemm_bf16();
+const GemmKernels& gemm_bf16() { return kKernels; }
 
 }  // namespace MFT_ISA
 }  // namespace mft::kernels
