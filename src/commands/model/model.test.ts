@@ -76,6 +76,44 @@ test('create, import, list, inspect and remove, for people and as JSON', async (
   expect(err).toBe('');
 });
 
+test('storage types are chosen and shown', async () => {
+  const fixtures = join(FIXTURES, '..');
+  await ModelImport.run(
+    [join(fixtures, 'hf-qwen2', 'sharded-bf16'), '--name', 'q', '--tokenizer', 'none', '--dtype', 'int4'],
+    root,
+  );
+  expect(out).toMatch(/^shape +2 blocks, hidden 28, 7 heads of 4 \(1 for keys and values\), MLP 36$/m);
+  expect(out).toMatch(/^storage .*int4 [\d.]+ [kM]?B in 8 tensors/m);
+  expect(out).toMatch(/^storage .*int8 [\d.]+ [kM]?B in 1 tensors/m);
+  out = '';
+  await ModelCreate.run(
+    [
+      '--random',
+      '--size',
+      'smollm2-135m',
+      ...shape.slice(0, 4),
+      '--vocab',
+      '9',
+      '--dtype',
+      'f16',
+      '--heads',
+      '1',
+      '--kv-heads',
+      '1',
+      '--json',
+    ],
+    root,
+  );
+  expect(JSON.parse(out)).toMatchObject({
+    name: 'smollm2-135m-random-0',
+    family: 'llama',
+    config: { layers: 1, kv_heads: 1, head_dim: 8, intermediate_size: 1536 },
+    storage: [{ type: 'f16' }, { type: 'f32', tensors: 3 }],
+  });
+  await ModelRm.run(['q', 'smollm2-135m-random-0'], root);
+  expect(err).toBe('');
+});
+
 test('a failure is an error with its code, on stderr or as JSON', async () => {
   await ModelInspect.run(['nothing'], root);
   expect(err).toContain('code: model.unknown');

@@ -5,12 +5,15 @@ import { expect, test } from 'vitest';
 import { failureOf, temporaryFolder } from '../../../test/support/model-folders.ts';
 import { referenceLogits } from '../../../test/support/reference-decoder.ts';
 import { mft } from '../../protocol/index.ts';
+import { type CreateOptions, createRandom } from '../create.ts';
 import { importFolder } from '../import.ts';
 import { type JsonObject, parseJsonObject } from '../json.ts';
-import { openPack } from '../pack/read.ts';
+import { countParameters } from '../pack/layout.ts';
+import { openPack, packTensors } from '../pack/read.ts';
 import { configFault } from '../pack/validate.ts';
+import { elementsOf } from '../tensors/stream.ts';
 import type { ModelConfig } from '../types.ts';
-import { familyOf } from './index.ts';
+import { familyOf, familyOfSize, sizeNames } from './index.ts';
 
 const fixtures = join(import.meta.dirname, '../../../test/fixtures');
 const dir = await temporaryFolder();
@@ -27,7 +30,7 @@ const configOf = async (path: string) => {
   const raw = await json(path);
   return familyOf(raw.model_type, path).readConfig(raw, path);
 };
-const plain = (config: ModelConfig) => mft.v1.ModelConfig.toObject(config);
+const plain = (config: ModelConfig) => mft.v1.ModelConfig.toObject(config, { defaults: true });
 
 interface Expected {
   tokens: number[][];
@@ -264,6 +267,97 @@ test('defaults and switches as in the configuration classes of transformers', as
     bosToken: 2,
     eosToken: 1,
   });
+});
+
+test('published sizes have the published numbers of parameters, and their config.json is understood', () => {
+  const counts = Object.fromEntries(
+    sizeNames.map((name) => {
+      const family = familyOfSize(name);
+      const raw = family?.newConfig(family.sizes[name] ?? {}) ?? {};
+      return [name, countParameters(familyOf(raw.model_type, name).readConfig(raw, name))];
+    }),
+  );
+  // Counted by transformers 5.23: AutoModelForCausalLM.from_config(config).num_parameters().
+  expect(counts).toEqual({
+    distilgpt2: 81_912_576,
+    gpt2: 124_439_808,
+    'gpt2-medium': 354_823_168,
+    'gpt2-large': 774_030_080,
+    'gpt2-xl': 1_557_611_200,
+    'qwen2.5-0.5b': 494_032_768,
+    'qwen2.5-1.5b': 1_543_714_304,
+    'qwen2.5-3b': 3_085_938_688,
+    'gemma-3-270m': 268_098_176,
+    'gemma-3-1b': 999_885_952,
+    'smollm2-135m': 134_515_008,
+    'smollm2-360m': 361_821_120,
+    'smollm2-1.7b': 1_711_376_384,
+    'llama-3.2-1b': 1_235_814_400,
+  });
+});
+
+const small = { hidden: 48, layers: 3, heads: 4, positions: 32, vocab: 101, seed: 3 };
+
+test.each([
+  ['qwen2', { numKvHeads: 4, headDim: 12, intermediateSize: 128, qkvBias: true, ropeTheta: 1e6 }],
+  ['llama', { numKvHeads: 4, headDim: 12, intermediateSize: 128, qkvBias: false, ropeTheta: 1e4 }],
+  [
+    'gemma3_text',
+    { numKvHeads: 4, headDim: 12, intermediateSize: 128, slidingWindow: 512, attentionScale: 0 },
+  ],
+])('a new %s model: usual fields, values as transformers draws them', async (family, config) => {
+  const target = join(dir, `new-${family}`);
+  await createRandom(target, { ...small, family, dtype: 'bf16' });
+  const pack = await openPack(target);
+  expect(pack.config).toMatchObject({
+    ...config,
+    family,
+    vocabSize: 101,
+    bosToken: 100,
+    eosToken: 100,
+    tiedEmbeddings: true,
+  });
+  expect(plain(await configOf(join(target, 'config.json')))).toEqual(plain(pack.config));
+  const reader = packTensors(pack);
+  for (const [name, shape] of reader.shapes) {
+    const values = [...(await reader.read(name, 0, elementsOf(shape)))];
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+    if (name.endsWith('.bias')) expect(new Set(values), name).toEqual(new Set([0]));
+    else if (name.includes('norm'))
+      expect(new Set(values), name).toEqual(new Set([family === 'gemma3_text' ? 0 : 1]));
+    else expect(Math.abs(deviation / 0.02 - 1), name).toBeLessThan(5 / Math.sqrt(2 * values.length));
+  }
+  await reader.close();
+  const logits = await referenceLogits(pack, [1, 2, 3]);
+  expect(logits.flat().every(Number.isFinite)).toBe(true);
+});
+
+test('sizes of a new model by flags: heads, kv heads and their size, or a published size in part', async () => {
+  const make = async (options: CreateOptions) => {
+    const target = join(dir, `sized-${serial++}`);
+    await createRandom(target, options);
+    return (await openPack(target)).config;
+  };
+  expect(await make({ ...small, family: 'llama', kvHeads: 2, headDim: 6, inner: 20 })).toMatchObject({
+    numKvHeads: 2,
+    headDim: 6,
+    intermediateSize: 20,
+  });
+  expect(await make({ size: 'gemma-3-270m', layers: 7, vocab: 50, hidden: 16, inner: 24 })).toMatchObject({
+    family: 'gemma3_text',
+    headDim: 256,
+    numKvHeads: 1,
+    slidingLayers: [true, true, true, true, true, false, true],
+    bosToken: 2,
+    eosToken: 1,
+  });
+  const failure = (options: CreateOptions) => failureOf(make(options));
+  expect((await failure({ ...small, family: 'gpt2', kvHeads: 2 })).message).toMatch(/gpt2 has no --kv-heads/);
+  expect((await failure({ size: 'qwen2.5-0.5' })).suggestions[0]).toBe('Did you mean qwen2.5-0.5b?');
+  expect((await failure({ family: 'llama', size: 'gpt2' })).code).toBe('model.unknown-size');
+  expect((await failure({ ...small, family: 'llama', kvHeads: 3 })).message).toMatch(/num_kv_heads/);
+  expect((await failure({ ...small, family: 'llama', headDim: 5 })).message).toMatch(/even head_dim/);
 });
 
 test('an impossible configuration is told, whoever made it', async () => {

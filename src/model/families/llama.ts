@@ -28,7 +28,6 @@ function size(hidden: number, layers: number, heads: number, kv: number, inner: 
     num_attention_heads: heads,
     num_key_value_heads: kv,
     intermediate_size: inner,
-    tie_word_embeddings: true,
     ...more,
   };
 }
@@ -43,6 +42,7 @@ export const llama = decoderFamily({
     hidden_act: 'silu',
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
+    tie_word_embeddings: true,
   }),
   sizes: {
     'smollm2-135m': size(576, 30, 9, 3, 1536, { ...smollm2, rope_theta: 100_000, initializer_range: 1 / 24 }),

@@ -31,7 +31,6 @@ function size(hidden: number, layers: number, heads: number, inner: number, posi
     num_key_value_heads: 2,
     intermediate_size: inner,
     max_position_embeddings: positions,
-    tie_word_embeddings: true,
     bos_token_id: 151_643,
     eos_token_id: 151_643,
   };
@@ -46,6 +45,7 @@ export const qwen2 = decoderFamily({
     rms_norm_eps: 1e-6,
     rope_theta: 1_000_000,
     use_sliding_window: false,
+    tie_word_embeddings: true,
   }),
   sizes: {
     'qwen2.5-0.5b': size(896, 24, 14, 4864, 32_768),
