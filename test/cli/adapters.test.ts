@@ -113,3 +113,71 @@ describe.each([
     expect(again).toEqual(peft);
   });
 });
+
+describe('numeric types', () => {
+  /** A Hugging Face folder with its tokenizer: what the first training of Qwen2 made, merged. */
+  let folder: string;
+  beforeAll(async () => {
+    folder = join(bench.home, 'merged');
+    await mft('runs', 'pull', 'first-qwen', '--out', folder, '--format', 'hf');
+  });
+
+  test('a dry run says what is trained, and imports nothing', async () => {
+    const models = await mft('model', 'ls');
+    const [shown] = await mft(
+      ...['train', '--model', folder, '--dry-run', ...SETTINGS, '--targets', 'q_proj,v_proj'],
+      ...['--dtype', 'int4', '--compute', 'bf16'],
+    );
+    // Per layer rank 8: q 32 -> 32, v 32 -> 16.
+    expect(shown).toMatchObject({
+      compute: 'bf16',
+      model: { dtype: 'int4' },
+      plan: { adapters: ['2 × q_proj,v_proj r 8 alpha 16'], trainable_parameters: 2 * 8 * (64 + 48) },
+    });
+    expect(await mft('model', 'ls')).toEqual(models);
+  });
+
+  test('base weights are stored as asked, and arithmetic is as asked; both change the numbers, a little', async () => {
+    const run = async (...args: string[]) => losses(await train('--model', folder, ...args))[0] ?? Number.NaN;
+    const plain = await run();
+    for (const args of [
+      ['--dtype', 'int8'],
+      ['--compute', 'bf16'],
+    ]) {
+      const other = await run(...args);
+      expect(other).not.toBe(plain);
+      expect(Math.abs(other - plain)).toBeLessThan(0.05);
+    }
+    const record = bench.store.list().find(({ config }) => config.includes('compute: bf16'));
+    expect(record).toBeDefined();
+  });
+
+  test('what does not go together is refused before anything is pushed', async () => {
+    const { data } = bench;
+    const refusal = async (...args: string[]) => {
+      const result = await mftProcess(bench, rig, ['train', '--data', data, ...SETTINGS, ...args, '--json']);
+      expect(result.exitCode).toBe(2);
+      return JSON.parse(String(result.stdout)).error;
+    };
+    const runs = bench.store.list().length;
+    await mft('model', 'import', folder, '--name', 'four-bits', '--dtype', 'int4');
+    expect(await refusal('--model', 'four-bits', '--method', 'full')).toMatchObject({
+      code: 'model.not-trainable',
+      message: expect.stringContaining('int4'),
+    });
+    expect(await refusal('--model', folder, '--method', 'full', '--dtype', 'int8')).toMatchObject({
+      code: 'config.value',
+    });
+    expect(await refusal('--model', 'four-bits', '--dtype', 'f32')).toMatchObject({
+      code: 'model.stored-otherwise',
+    });
+    expect(await refusal('--init-adapter', 'first-qwen', '--set', 'lora.r=5')).toMatchObject({
+      code: 'config.adapter',
+      message: expect.stringMatching(/r 5 .*r 4 there/),
+    });
+    expect(await refusal('--init-adapter', 'first-qwen', '--method', 'full')).toMatchObject({
+      code: 'config.value',
+    });
+    expect(bench.store.list()).toHaveLength(runs);
+  });
+});

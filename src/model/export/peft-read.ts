@@ -8,6 +8,7 @@ import { adapterSegmentShape, adapterTensorNames, targetOf } from '../lora.ts';
 import { patternKeys } from '../module-names.ts';
 import { hexOf, segmentFileName, writeSegment } from '../pack/segment-file.ts';
 import { openSafetensors, type SafetensorsReader } from '../safetensors/reader.ts';
+import { exists } from '../staging.ts';
 import { elementsOf, readPieces } from '../tensors/stream.ts';
 import type { AdapterInit, LoraTarget, ModelConfig } from '../types.ts';
 import { type PeftConfig, parsePeftConfig, refusePeft } from './peft-config.ts';
@@ -19,7 +20,12 @@ const MAX_CONFIG_BYTES = 4 << 20;
 export async function readPeft(dir: string, config: ModelConfig, cacheDir: string): Promise<AdapterInit> {
   const place = join(dir, ADAPTER_CONFIG);
   const peft = parsePeftConfig(await readJsonObject(place, MAX_CONFIG_BYTES), place);
-  const reader = await openSafetensors(join(dir, 'adapter_model.safetensors'));
+  const weights = join(dir, 'adapter_model.safetensors');
+  if (!(await exists(weights)))
+    throw refusePeft(weights, 'there is no such file', [
+      'An adapter saved as adapter_model.bin: save it again with peft, save_pretrained(OUT).',
+    ]);
+  const reader = await openSafetensors(weights);
   try {
     const found = findAdapters(reader, peft, config, reader.paths[0] ?? dir);
     checkTargeted(found, peft, place);

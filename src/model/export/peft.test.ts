@@ -155,6 +155,21 @@ test('target_modules is read in every form that peft saves, and has to agree wit
   );
 });
 
+test('a folder without safetensors, or of another kind, is told apart', async () => {
+  const copy = fresh();
+  await mkdir(copy);
+  await cp(join(peft, 'adapter_config.json'), join(copy, 'adapter_config.json'));
+  const missing = await failureOf(openAdapter(copy, qwen2.config, cache));
+  expect(missing.message).toMatch(/adapter_model\.safetensors: there is no such file/);
+  const model = await failureOf(openAdapter(join(peft, '../single-f32'), qwen2.config, cache));
+  expect(model.suggestions[0]).toBe('It is a whole model: give it with --model.');
+  const llama = await packOf('llama');
+  const other = await failureOf(openAdapter(peft, llama.config, cache));
+  expect(other.message).toMatch(/lora_A of model\.layers\.0\.self_attn\.q_proj has shape/);
+  expect(other.suggestions).toEqual(['The adapter was trained on single-f32: check that --model is that.']);
+  for (const error of [missing, model, other]) expect(error.code).toBe('model.bad-adapter');
+});
+
 test.each([
   [{ lora_bias: true }, /lora_bias = true/],
   [{ use_dora: true }, /use_dora = true/],
