@@ -136,7 +136,7 @@ test.each<[string, JsonObject, string, RegExp]>([
   ['hf-llama', { hidden_act: 'toString' }, 'model.unknown-config-field', /hidden_act/],
   ['hf-llama', { sliding_window: 128 }, 'model.unknown-config-field', /sliding_window = 128/],
   [
-    'hf-llama',
+    'hf-qwen2',
     { num_key_value_heads: undefined },
     'model.bad-config-field',
     /num_key_value_heads: it is missing/,
@@ -224,6 +224,7 @@ test('defaults and switches as in the configuration classes of transformers', as
     bosToken: 1,
     eosToken: 2,
   });
+  expect((await changed('hf-llama', { num_key_value_heads: undefined })).numKvHeads).toBe(6);
   expect(await changed('hf-llama', { num_key_value_heads: null, head_dim: null })).toMatchObject({
     numKvHeads: 6,
     headDim: 4,

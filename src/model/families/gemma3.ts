@@ -1,9 +1,11 @@
 /** Gemma 3, text only: transformers' models/gemma3 (Gemma3TextConfig, Gemma3ForCausalLM). */
+
 import { mft } from '../../protocol/index.ts';
 import type { JsonObject } from '../json.ts';
 import type { ModelConfig } from '../types.ts';
 import { ConfigFields } from './config-fields.ts';
-import { type DecoderDefaults, decoderFamily, readDecoder, readWindow, readWindowSize } from './decoder.ts';
+import { decoderFamily } from './decoder.ts';
+import { type DecoderDefaults, readDecoder, readWindow, readWindowSize } from './decoder-config.ts';
 import { readParameters } from './rope.ts';
 
 const DEFAULTS: DecoderDefaults = {

@@ -2,10 +2,17 @@
 import type { JsonObject } from '../json.ts';
 import type { ModelConfig } from '../types.ts';
 import { ConfigFields } from './config-fields.ts';
-import { type DecoderDefaults, decoderFamily, readDecoder } from './decoder.ts';
+import { decoderFamily } from './decoder.ts';
+import { type DecoderDefaults, readDecoder } from './decoder-config.ts';
 import { readRope } from './rope.ts';
 
-const DEFAULTS: DecoderDefaults = { tied: false, bos: 1, eos: 2, activation: ['hidden_act', 'silu'] };
+const DEFAULTS: DecoderDefaults = {
+  tied: false,
+  bos: 1,
+  eos: 2,
+  isKvForEachHead: true,
+  activation: ['hidden_act', 'silu'],
+};
 
 function readConfig(raw: JsonObject, place: string): ModelConfig {
   const fields = new ConfigFields(raw, place);

@@ -2,7 +2,8 @@
 import type { JsonObject } from '../json.ts';
 import type { ModelConfig } from '../types.ts';
 import { ConfigFields } from './config-fields.ts';
-import { type DecoderDefaults, decoderFamily, readDecoder, readWindow, readWindowSize } from './decoder.ts';
+import { decoderFamily } from './decoder.ts';
+import { type DecoderDefaults, readDecoder, readWindow, readWindowSize } from './decoder-config.ts';
 import { readRope } from './rope.ts';
 
 const DEFAULTS: DecoderDefaults = { tied: false, activation: ['hidden_act', 'silu'] };
