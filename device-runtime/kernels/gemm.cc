@@ -35,28 +35,63 @@ struct Side {
       kernels.pack_columns(data.row(k), r, count, depth, strip, packed);
     }
   }
+
+  // The lines that pack() of the same range will read.
+  Ahead ahead(i64 r, i64 count, i64 k, i64 depth) const {
+    Ahead a;
+    const Weights from = data.row(k_contiguous ? r : k);
+    const i64 columns = k_contiguous ? depth : count, rows_of = k_contiguous ? count : depth;
+    const i64 begin = bytes_of(k_contiguous ? k : r), bytes = bytes_of(columns);
+    a.at = static_cast<const std::byte*>(from.data) + begin;
+    const auto before = static_cast<i64>(reinterpret_cast<std::uintptr_t>(a.at) % 64);
+    a.at -= before;
+    a.row_lines = a.in_row = (before + bytes + 63) / 64;
+    a.left = a.row_lines * rows_of;
+    a.jump = row_bytes(data.dtype, data.columns) - a.row_lines * 64;
+    return a;
+  }
+  i64 bytes_of(i64 columns_of) const {
+    return is_block(data.dtype) ? columns_of * block_bytes(data.dtype) / kBlockValues
+                                : row_bytes(data.dtype, columns_of);
+  }
 };
 
 struct Plan {
   bool share_left;  // A is the shared side
   i64 slab_depth;   // k
   i64 slab_rows;    // of the shared side
-  i64 panel;        // about how many rows of the private side in one task
+};
+
+// How the private side is cut into tasks: wide panels, because a wide one reads the slab less often; with
+// several threads narrow ones at the end, so that nobody waits long for the last.
+struct Panels {
+  i64 rows, narrow, wide_count = 0;
+
+  Panels(i64 rows_of, int strip, int threads) : rows(rows_of), narrow(round_up(kUnit / 2, strip)) {
+    wide_count = threads == 1 ? (rows + kWidestPanel - 1) / kWidestPanel
+                              : std::max<i64>(0, rows - threads * kWidestPanel) / kWidestPanel;
+  }
+  i64 begin(i64 task) const {
+    return std::min(rows, task <= wide_count ? task * kWidestPanel
+                                             : wide_count * kWidestPanel + (task - wide_count) * narrow);
+  }
+  i64 count() const {
+    return wide_count + (std::max<i64>(0, rows - wide_count * kWidestPanel) + narrow - 1) / narrow;
+  }
 };
 
 Plan make_plan(i64 M, i64 N, i64 K) {
   Plan plan{};
   plan.share_left = M <= N;
-  const i64 shared = std::min(M, N), own = std::max(M, N);
+  const i64 shared = std::min(M, N);
   plan.slab_depth = std::min(K, kSlabDepth);
   const i64 fit = std::max(kUnit, kSlabFloats / std::max<i64>(plan.slab_depth, 1) / kUnit * kUnit);
   plan.slab_rows = std::min(round_up(shared, kUnit), fit);
-  plan.panel = own >= 16 * kWidestPanel ? kWidestPanel : own >= 16 * kUnit ? kUnit : kUnit / 2;
   return plan;
 }
 
-// What slab_rows * slab_depth never exceeds; unlike them monotonic in M, N and K. In values of 4 bytes: no packed
-// value is wider.
+// What slab_rows * slab_depth never exceeds; unlike them monotonic in M, N and K. In values of 4 bytes: no
+// packed value is wider.
 i64 slab_floats(i64 M, i64 N, i64 K) {
   return std::min(round_up(std::min(M, N), kUnit) * std::min(round_up(K, kLargestDepthUnit), kSlabDepth),
                   kSlabFloats);
@@ -76,7 +111,7 @@ class Product {
         beta_(beta),
         epilogue_(epilogue),
         plan_(plan),
-        panel_(round_up(plan.panel, own_.strip)),
+        panels_of_(own_.rows, own_.strip, pool.threads()),
         slab_(scratch),
         panels_(scratch + slab_floats(left.rows, right.rows, K) * 4) {}
 
@@ -86,9 +121,8 @@ class Product {
       for (i64 k = 0; k < K_; k += plan_.slab_depth) {
         const i64 depth = std::min(plan_.slab_depth, K_ - k);
         pack_slab(r, rows, k, depth);
-        const i64 tasks = (own_.rows + panel_ - 1) / panel_;
-        pool_.parallel_for(tasks,
-                           [&](i64 task, int worker) { multiply(task * panel_, worker, r, rows, k, depth); });
+        pool_.parallel_for(panels_of_.count(),
+                           [&](i64 task, int worker) { multiply(task, worker, r, rows, k, depth); });
       }
     }
   }
@@ -104,34 +138,48 @@ class Product {
     const i64 groups = (rows + kUnit - 1) / kUnit;
     const i64 blocks = (depth + kGemmBlockK - 1) / kGemmBlockK;
     pool_.parallel_for(groups * blocks, [&](i64 task, int) {
-      const i64 row = task % groups * kUnit, block_k = task / groups * kGemmBlockK;
+      const i64 row = task / blocks * kUnit, block_k = task % blocks * kGemmBlockK;
       shared_.pack(kernels_, r + row, std::min(kUnit, rows - row), k + block_k,
                    std::min(kGemmBlockK, depth - block_k), slab_at(rows, row, block_k, depth));
     });
   }
 
-  // Panel [own, own + width) of the private side against the whole slab.
-  void multiply(i64 own, int worker, i64 r, i64 rows, i64 k, i64 depth) const {
+  // A panel of the private side against the whole slab.
+  void multiply(i64 task, int worker, i64 r, i64 rows, i64 k, i64 depth) const {
+    const i64 own = panels_of_.begin(task), width = panels_of_.begin(task + 1) - own;
     std::byte* const panel = panels_ + worker * kPanelFloats * 4;
-    const i64 width = std::min(panel_, own_.rows - own);
     for (i64 block_k = 0; block_k < depth; block_k += kGemmBlockK) {
       const i64 block_depth = std::min(kGemmBlockK, depth - block_k);
       own_.pack(kernels_, own, width, k + block_k, block_depth, panel);
       const bool first = k + block_k == 0;
+      Ahead ahead = next_panel(task, k, depth, block_k + kGemmBlockK);
       for (i64 chunk = 0; chunk < rows; chunk += kChunk) {
         const i64 chunk_rows = std::min(kChunk, rows - chunk);
         const std::byte* const packed = slab_at(rows, chunk, block_k, depth);
         if (plan_.share_left) {
-          block(r + chunk, chunk_rows, own, width, block_depth, packed, panel, first);
+          block(r + chunk, chunk_rows, own, width, block_depth, packed, panel, first, ahead);
         } else {
-          block(own, width, r + chunk, chunk_rows, block_depth, panel, packed, first);
+          block(own, width, r + chunk, chunk_rows, block_depth, panel, packed, first, ahead);
         }
       }
     }
   }
 
-  void block(i64 m, i64 M, i64 n, i64 N, i64 depth, const void* a, const void* b, bool first) const {
+  // What this worker will probably pack next: the panel's next k block, or another panel's first.
+  Ahead next_panel(i64 task, i64 k, i64 depth, i64 block_k) const {
+    if (block_k >= depth) {
+      block_k = 0;
+      task += pool_.threads();
+    }
+    const i64 own = panels_of_.begin(task), width = panels_of_.begin(task + 1) - own;
+    if (width == 0) return {};
+    return own_.ahead(own, width, k + block_k, std::min(kGemmBlockK, depth - block_k));
+  }
+
+  void block(i64 m, i64 M, i64 n, i64 N, i64 depth, const void* a, const void* b, bool first,
+             Ahead& ahead) const {
     BlockEpilogue e;
+    e.ahead = &ahead;
     e.alpha = epilogue_.alpha;
     e.accumulate = !first || beta_ != 0.0f;
     if (first) {
@@ -151,7 +199,7 @@ class Product {
   float beta_;
   const Epilogue& epilogue_;
   Plan plan_;
-  i64 panel_;  // plan_.panel in whole strips
+  Panels panels_of_;
   std::byte* slab_;
   std::byte* panels_;
 };

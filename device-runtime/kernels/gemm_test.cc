@@ -123,8 +123,8 @@ TEST(Gemm, ConvertsEveryStorageTypeWhilePacking) {
         const Data d(c);
         const StoredWeights B = stored_weights(dtype, b_rows(c), b_columns(c), static_cast<std::uint64_t>(i));
         EXPECT_TRUE(same_bits(compute(pool, c, d, B), compute(pool, c, d, B.values.data())))
-            << name << ", type " << static_cast<int>(dtype) << " case " << i << ": " << c.M << " x " << c.N << " x "
-            << c.K;
+            << name << ", type " << static_cast<int>(dtype) << " case " << i << ": " << c.M << " x " << c.N
+            << " x " << c.K;
       }
     }
   }
@@ -136,7 +136,8 @@ TEST(Gemm, HasTheSameBitsEverywhereForEveryStorageType) {
       const Case c{op, 77, 203, 430};
       const Data d(c);
       const StoredWeights B = stored_weights(dtype, b_rows(c), b_columns(c), 5);
-      const Outputs out = expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, B)}; });
+      const Outputs out =
+          expect_same_everywhere([&](ThreadPool& pool) { return Outputs{compute(pool, c, d, B)}; });
       EXPECT_LT(relative_error(out[0], expected(c, d, to_double(B.values))), 2e-6);
     }
   }

@@ -1,7 +1,8 @@
 // Speed of the matrix products in GFLOP/s, and of the other kernels of a GPT-2 step (124M, 4 x 128 tokens) in
 // ms, best and median of a few calls. Not a test; build it by name:
-//   ninja kernels_bench && kernels/kernels_bench [threads] [isa] [libopenblas]
+//   ninja kernels_bench && kernels/kernels_bench [threads] [isa] [libopenblas] [part]
 //   ... THREADS ISA PATH-OF-LIBOPENBLAS adds the same products by OpenBLAS, calls alternating
+//   ... THREADS ISA "" PART: only lines that contain PART, e.g. "NN", "bf16", "4864", "others"
 #include <dlfcn.h>
 #include <time.h>
 
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <thread>
 
 #include "kernels/activation.h"
@@ -46,24 +48,51 @@ double seconds_of(const std::function<void()>& call) {
 
 struct Times {
   std::vector<double> seconds;
+  double median() const { return seconds[seconds.size() / 2]; }  // sorted by report()
   void report(const char* name, double flops) {
     std::sort(seconds.begin(), seconds.end());
-    std::printf("  %s %6.1f best %6.1f median", name, flops / seconds.front() * 1e-9,
-                flops / seconds[seconds.size() / 2] * 1e-9);
+    std::printf("  %s %5.1f best %5.1f", name, flops / seconds.front() * 1e-9, flops / median() * 1e-9);
   }
 };
 
-void measure(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, Sgemm blas) {
+const char* part = "";
+bool wanted(const std::string& line) { return line.find(part) != std::string::npos; }
+
+struct Shape {
+  GemmOp op;
+  i64 M, N, K;
+};
+
+struct Stored {
+  DType dtype;
+  const char* name;
+};
+
+void measure(ThreadPool& pool, const Shape& s, const std::vector<Stored>& types, Sgemm blas) {
+  const auto [op, M, N, K] = s;
+  const char* const names[] = {"NT", "NN", "TN"};
+  char line[64];
+  std::snprintf(line, sizeof(line), "%s %lldx%lldx%lld", names[static_cast<int>(op)],
+                static_cast<long long>(M), static_cast<long long>(N), static_cast<long long>(K));
+  if (!wanted(line)) return;
   const std::vector<float> A = test::random_vector(M * K, 1), B = test::random_vector(N * K, 2);
   std::vector<float> C(static_cast<std::size_t>(M * N));
   const test::Scratch scratch(gemm_workspace(pool.threads(), op, M, N, K));
   const i64 lda = op == GemmOp::kTN ? M : K, ldb = op == GemmOp::kNT ? K : N;
+  // Any bytes are bf16 and int4 or int8 weights; small ones, so that no product is subnormal or infinite.
+  const i64 rows = op == GemmOp::kNT ? N : K;
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(rows * row_bytes(DType::kBF16, ldb)), 0x35);
   const double flops = 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
-  const int calls = std::clamp(static_cast<int>(2e10 / flops), 5, 60);
-  Times own, other;
+  const int calls = std::clamp(static_cast<int>(2e10 / flops), 7, 60);
+  std::vector<Times> own(types.size());
+  Times other;
   for (int i = 0; i < calls; ++i) {
-    own.seconds.push_back(seconds_of(
-        [&] { gemm(pool, op, M, N, K, A.data(), lda, B.data(), ldb, C.data(), N, 0.0f, {}, scratch); }));
+    for (std::size_t t = 0; t < types.size(); ++t) {
+      const Weights weights = types[t].dtype == DType::kF32 ? Weights(B.data())
+                                                            : Weights(bytes.data(), types[t].dtype, ldb);
+      own[t].seconds.push_back(seconds_of(
+          [&] { gemm(pool, op, M, N, K, A.data(), lda, weights, ldb, C.data(), N, 0.0f, {}, scratch); }));
+    }
     if (blas == nullptr) continue;
     other.seconds.push_back(seconds_of([&] {
       blas(101, op == GemmOp::kTN ? 112 : 111, op == GemmOp::kNT ? 112 : 111, static_cast<int>(M),
@@ -73,12 +102,17 @@ void measure(ThreadPool& pool, GemmOp op, i64 M, i64 N, i64 K, Sgemm blas) {
     if (pool.threads() > 1)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));  // its idle workers spin
   }
-  const char* const names[] = {"NT", "NN", "TN"};
-  std::printf("%s %5lld x %5lld x %5lld:", names[static_cast<int>(op)], static_cast<long long>(M),
-              static_cast<long long>(N), static_cast<long long>(K));
-  own.report("mft", flops);
-  if (blas != nullptr) other.report("| OpenBLAS", flops);
+  std::printf("%-18s", line);
+  for (std::size_t t = 0; t < types.size(); ++t) {
+    own[t].report(types[t].name, flops);
+    if (t > 0) std::printf(" (%.3f)", own[0].median() / own[t].median());
+  }
+  if (blas != nullptr) {
+    other.report("| OpenBLAS", flops);
+    std::printf(" (%.3f)", other.median() / own[0].median());
+  }
   std::printf("\n");
+  std::fflush(stdout);
 }
 
 void report(const char* name, const std::function<void()>& call) {
@@ -155,7 +189,8 @@ int main(int argc, char** argv) {
   alone = pool.threads() == 1;
   if (argc > 2) set_isa(argv[2]);
   Sgemm blas = nullptr;
-  if (argc > 3) {
+  if (argc > 4) part = argv[4];
+  if (argc > 3 && argv[3][0] != '\0') {
     void* const library = dlopen(argv[3], RTLD_NOW);
     if (library == nullptr) {
       std::fprintf(stderr, "%s\n", dlerror());
@@ -163,19 +198,25 @@ int main(int argc, char** argv) {
     }
     blas = reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));
   }
-  std::printf("%s, %d threads, GFLOP/s\n", std::string(isa()).c_str(), pool.threads());
+  std::printf("%s, %d threads, GFLOP/s best and median; (ratio of medians: to f32, of f32 to OpenBLAS)\n",
+              std::string(isa()).c_str(), pool.threads());
   const struct {
-    i64 M, N, K;
-  } shapes[] = {{512, 2304, 768}, {512, 768, 768},  {512, 3072, 768},
-                {512, 768, 3072}, {128, 4864, 896}, {8, 512, 768}};
-  for (const auto& s : shapes) {
-    for (const GemmOp op : {GemmOp::kNT, GemmOp::kNN}) measure(pool, op, s.M, s.N, s.K, blas);
+    i64 tokens, in, out;
+  } layers[] = {{512, 768, 2304}, {512, 768, 3072},  {512, 3072, 768},
+                {128, 896, 4864}, {1024, 1024, 1024}, {512, 768, 50257}};
+  const std::vector<Stored> all = {
+      {DType::kF32, "f32"}, {DType::kBF16, "bf16"}, {DType::kI8Block32, "i8"}, {DType::kI4Block32, "i4"}};
+  for (const auto& l : layers) {
+    measure(pool, {GemmOp::kNT, l.tokens, l.out, l.in}, all, blas);
+    measure(pool, {GemmOp::kNN, l.tokens, l.in, l.out}, all, blas);
+    measure(pool, {GemmOp::kTN, l.out, l.in, l.tokens}, {all[0]}, blas);
   }
-  measure(pool, GemmOp::kTN, 2304, 768, 512, blas);
-  measure(pool, GemmOp::kTN, 768, 3072, 512, blas);
-  measure(pool, GemmOp::kTN, 512, 768, 8, blas);
-  measure(pool, GemmOp::kNT, 512, 50257, 768, blas);
-  measure(pool, GemmOp::kNN, 128, 768, 50257, blas);
-  measure_others(pool);
+  measure(pool, {GemmOp::kNN, 128, 768, 50257}, all, blas);
+  // An adapter of rank 8, and one token.
+  measure(pool, {GemmOp::kNT, 8, 512, 768}, {all[0]}, blas);
+  measure(pool, {GemmOp::kNN, 8, 768, 512}, {all[0]}, blas);
+  measure(pool, {GemmOp::kTN, 512, 768, 8}, {all[0]}, blas);
+  for (const i64 tokens : {1, 4, 8}) measure(pool, {GemmOp::kNT, tokens, 3072, 768}, all, blas);
+  if (wanted("others")) measure_others(pool);
   return 0;
 }

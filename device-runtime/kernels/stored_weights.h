@@ -83,6 +83,7 @@ inline const char* storage_name(DType dtype) {
   return kNames[static_cast<std::size_t>(dtype)];
 }
 
-constexpr DType kStorageTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kI8Block32, DType::kI4Block32};
+constexpr DType kStorageTypes[] = {DType::kF32, DType::kBF16, DType::kF16, DType::kI8Block32,
+                                   DType::kI4Block32};
 
 }  // namespace mft::kernels::test

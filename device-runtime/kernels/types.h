@@ -15,8 +15,8 @@ using i64 = std::int64_t;
 enum class Compute : std::uint8_t { kF32, kBF16 };
 
 // How a weight is stored. Arithmetic is f32 whatever the storage, unless Compute says otherwise.
-// The block types hold a row as ceil(columns / 32) blocks of integers, then a scale (f16) for each block; value =
-// scale * q (proto/mft/v1/model.proto, enum DType, has every bit of it).
+// The block types hold a row as ceil(columns / 32) blocks of integers, then a scale (f16) for each block;
+// value = scale * q (proto/mft/v1/model.proto, enum DType, has every bit of it).
 enum class DType : std::uint8_t { kF32, kBF16, kF16, kI8Block32, kI4Block32 };
 
 constexpr i64 kBlockValues = 32;

@@ -40,6 +40,26 @@ MFT_INLINE void multiply_add(const float* a, const V (&column)[kTileVectors], V 
 }
 #endif
 
+MFT_INLINE void fetch(Ahead& ahead) {
+  if (ahead.left == 0) return;
+  __builtin_prefetch(ahead.at, 0, 2);
+  ahead.at += 64;
+  --ahead.left;
+  if (--ahead.in_row == 0) {
+    ahead.at += ahead.jump;
+    ahead.in_row = ahead.row_lines;
+  }
+}
+
+template <int Rows>
+MFT_INLINE void multiply_step(const float*& a, const float*& b, V (&sum)[Rows][kTileVectors]) {
+  V column[kTileVectors];
+  MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(kF, b + v * kWidth);
+  multiply_add<Rows>(a, column, sum);
+  a += kTileRows;
+  b += kTileColumns;
+}
+
 // One tile: C [Rows, kTileColumns], Rows <= kTileRows. bias and residual are of the tile's first element.
 template <int Rows>
 void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e, const float* bias,
@@ -48,13 +68,21 @@ void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockE
   MFT_UNROLL for (int r = 0; r < Rows; ++r) {
     MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::Zero(kF);
   }
-  for (i64 k = 0; k < K; ++k) {
-    V column[kTileVectors];
-    MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) column[v] = hn::LoadU(kF, b + v * kWidth);
-    multiply_add<Rows>(a, column, sum);
-    a += kTileRows;
-    b += kTileColumns;
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    __builtin_prefetch(C + r * ldc);
+    __builtin_prefetch(C + r * ldc + kTileColumns - 1);
   }
+  i64 k = 0;
+  if (e.ahead != nullptr) {
+    Ahead ahead = *e.ahead;
+    for (; k + 2 <= K; k += 2) {
+      fetch(ahead);
+      multiply_step<Rows>(a, b, sum);
+      multiply_step<Rows>(a, b, sum);
+    }
+    *e.ahead = ahead;
+  }
+  for (; k < K; ++k) multiply_step<Rows>(a, b, sum);
   const V alpha = hn::Set(kF, e.alpha);
   if (bias == nullptr && residual == nullptr) {  // the common cases without tests inside the loops
     if (!e.accumulate) {
@@ -130,8 +158,8 @@ void gemm_block(i64 M, i64 N, i64 K, const void* packed_a, const void* packed_b,
       const i64 rows = M - m < kTileRows ? M - m : kTileRows;
       const float* const residual = e.residual == nullptr ? nullptr : e.residual + m * e.ld_residual + n;
       float* const c = C + m * ldc + n;
-      if (rows == kTileRows && columns == kTileColumns) {
-        tile<kTileRows>(K, a + m * K, strip, c, ldc, e, bias, residual, e.ld_residual);
+      if (columns == kTileColumns && (rows == kTileRows || rows == 8 || rows == 4)) {
+        tile_of(rows, K, a + m * K, strip, c, ldc, e, bias, residual, e.ld_residual);
       } else {
         edge_tile(rows, columns, K, a + m * K, strip, c, ldc, e, bias, residual);
       }

@@ -1,207 +1,265 @@
 // Packing: source matrices of any storage type and orientation become strips of f32 (layout in table.h).
-#include "kernels/simd/gemm_block.h"
+#include "kernels/simd/stored.h"
 
 namespace mft::kernels::MFT_ISA {
 namespace {
 
-using F4 = hn::FixedTag<float, 4>;
-using U4 = hn::FixedTag<std::uint32_t, 4>;
-constexpr F4 kF4{};
-
-// Where the rows of a stored matrix lie.
-struct Rows {
-  const std::byte* data;
-  i64 stride, columns;  // bytes from row to row; values in a row
-  explicit Rows(const Weights& w)
-      : data(static_cast<const std::byte*>(w.data)), stride(row_bytes(w.dtype, w.columns)), columns(w.columns) {}
-};
-
-// Four consecutive values of a row, or one, as f32. `at` is a row, c the column; four columns start at a multiple of
-// 4 in the block types.
-template <class T>
-MFT_INLINE const T* element(const std::byte* at, i64 c) {
-  return reinterpret_cast<const T*>(at) + c;
+// 4 x 4 words inside each 128-bit lane: y[j] has word j of each lane, of rows x[0] .. x[3].
+MFT_INLINE void transpose_lanes(const Word* x, Word* y) {
+  const hn::RepartitionToWide<U> wide;
+  const auto low = hn::BitCast(wide, hn::InterleaveLower(kU, x[0], x[1]));
+  const auto high = hn::BitCast(wide, hn::InterleaveUpper(kU, x[0], x[1]));
+  const auto low2 = hn::BitCast(wide, hn::InterleaveLower(kU, x[2], x[3]));
+  const auto high2 = hn::BitCast(wide, hn::InterleaveUpper(kU, x[2], x[3]));
+  y[0] = hn::BitCast(kU, hn::InterleaveLower(wide, low, low2));
+  y[1] = hn::BitCast(kU, hn::InterleaveUpper(wide, low, low2));
+  y[2] = hn::BitCast(kU, hn::InterleaveLower(wide, high, high2));
+  y[3] = hn::BitCast(kU, hn::InterleaveUpper(wide, high, high2));
 }
-struct FromF32 {
-  static constexpr i64 kLine = 16;  // values in a cache line
-  static HWY_INLINE hn::Vec<F4> load4(const Rows&, const std::byte* at, i64 c) {
-    return hn::LoadU(kF4, element<float>(at, c));
-  }
-  static HWY_INLINE float load1(const Rows&, const std::byte* at, i64 c) { return *element<float>(at, c); }
-};
-struct FromBF16 {
-  static constexpr i64 kLine = 32;
-  static HWY_INLINE hn::Vec<F4> load4(const Rows&, const std::byte* at, i64 c) {
-    const hn::FixedTag<std::uint16_t, 4> narrow;
-    const auto bits = hn::LoadU(narrow, element<std::uint16_t>(at, c));
-    return hn::BitCast(kF4, hn::ShiftLeft<16>(hn::PromoteTo(U4{}, bits)));
-  }
-  static HWY_INLINE float load1(const Rows&, const std::byte* at, i64 c) {
-    return __builtin_bit_cast(float, static_cast<std::uint32_t>(*element<std::uint16_t>(at, c)) << 16);
-  }
-};
-MFT_INLINE hn::Vec<F4> four_halves(const std::uint16_t* x) {
-  const hn::FixedTag<std::uint16_t, 4> bits;
-#if HWY_TARGET == HWY_SSE4
-  // No instruction for it: exponent and mantissa in place, the exponent's bias by a product (which makes
-  // subnormals right), then infinity and NaN. Highway's own emulation takes these for numbers.
-  const U4 wide;
-  const auto h = hn::PromoteTo(wide, hn::LoadU(bits, x));
-  const auto magnitude = hn::ShiftLeft<13>(hn::And(h, hn::Set(wide, 0x7FFFu)));
-  const auto scaled = hn::Mul(hn::BitCast(kF4, magnitude), hn::Set(kF4, 0x1p112f));
-  const auto special = hn::Eq(hn::And(h, hn::Set(wide, 0x7C00u)), hn::Set(wide, 0x7C00u));
-  const auto infinite = hn::IfThenElseZero(special, hn::Set(wide, 0x7F800000u));
-  const auto sign = hn::ShiftLeft<16>(hn::And(h, hn::Set(wide, 0x8000u)));
-  return hn::BitCast(kF4, hn::Or(hn::Or(hn::BitCast(wide, scaled), infinite), sign));
+
+// kWidth rows of kWidth words, transposed in place.
+MFT_INLINE void transpose(Word (&x)[kWidth]) {
+  Word y[kWidth];
+  MFT_UNROLL for (int i = 0; i < kWidth; i += 4) transpose_lanes(x + i, y + i);
+  // Then the lanes as a matrix of their own.
+  MFT_UNROLL for (int j = 0; j < 4; ++j) {
+#if HWY_TARGET == HWY_AVX3
+    const __m512i a = _mm512_shuffle_i32x4(y[j].raw, y[4 + j].raw, 0x88);  // lanes 0 and 2
+    const __m512i b = _mm512_shuffle_i32x4(y[j].raw, y[4 + j].raw, 0xDD);  // lanes 1 and 3
+    const __m512i c = _mm512_shuffle_i32x4(y[8 + j].raw, y[12 + j].raw, 0x88);
+    const __m512i d = _mm512_shuffle_i32x4(y[8 + j].raw, y[12 + j].raw, 0xDD);
+    x[j].raw = _mm512_shuffle_i32x4(a, c, 0x88);
+    x[4 + j].raw = _mm512_shuffle_i32x4(b, d, 0x88);
+    x[8 + j].raw = _mm512_shuffle_i32x4(a, c, 0xDD);
+    x[12 + j].raw = _mm512_shuffle_i32x4(b, d, 0xDD);
+#elif HWY_TARGET == HWY_AVX2
+    x[j] = hn::ConcatLowerLower(kU, y[4 + j], y[j]);
+    x[4 + j] = hn::ConcatUpperUpper(kU, y[4 + j], y[j]);
 #else
-  const hn::FixedTag<hwy::float16_t, 4> narrow;
-  return hn::PromoteTo(kF4, hn::BitCast(narrow, hn::LoadU(bits, x)));
+    x[j] = y[j];
 #endif
-}
-MFT_INLINE float one_half(const std::uint16_t* x) {
-  const std::uint16_t four[4] = {*x, 0, 0, 0};
-  return hn::GetLane(four_halves(four));
-}
-struct FromF16 {
-  static constexpr i64 kLine = 32;
-  static HWY_INLINE hn::Vec<F4> load4(const Rows&, const std::byte* at, i64 c) {
-    return four_halves(element<std::uint16_t>(at, c));
   }
-  static HWY_INLINE float load1(const Rows&, const std::byte* at, i64 c) {
-    return one_half(element<std::uint16_t>(at, c));
-  }
-};
-// The scale of column c's block; the blocks of a row are `bytes` long each.
-MFT_INLINE float block_scale(const Rows& rows, const std::byte* at, i64 c, i64 bytes) {
-  const i64 blocks = (rows.columns + kBlockValues - 1) / kBlockValues;
-  return one_half(element<std::uint16_t>(at + blocks * bytes, c / kBlockValues));
-}
-struct FromI8Block {
-  static constexpr i64 kLine = 64;
-  static HWY_INLINE hn::Vec<F4> load4(const Rows& rows, const std::byte* at, i64 c) {
-    const hn::FixedTag<std::int8_t, 4> narrow;
-    const hn::FixedTag<std::int32_t, 4> wide;
-    const auto q = hn::PromoteTo(wide, hn::LoadU(narrow, element<std::int8_t>(at, c)));
-    return hn::Mul(hn::ConvertTo(kF4, q), hn::Set(kF4, block_scale(rows, at, c, 32)));
-  }
-  static HWY_INLINE float load1(const Rows& rows, const std::byte* at, i64 c) {
-    return static_cast<float>(*element<std::int8_t>(at, c)) * block_scale(rows, at, c, 32);
-  }
-};
-struct FromI4Block {
-  static constexpr i64 kLine = 128;
-  static HWY_INLINE float load1(const Rows& rows, const std::byte* at, i64 c) {
-    const int pair = *element<std::uint8_t>(at, c / 2);
-    return static_cast<float>((c % 2 == 0 ? pair & 15 : pair >> 4) - 8) * block_scale(rows, at, c, 16);
-  }
-  static HWY_INLINE hn::Vec<F4> load4(const Rows& rows, const std::byte* at, i64 c) {
-    const float four[4] = {load1(rows, at, c), load1(rows, at, c + 1), load1(rows, at, c + 2),
-                           load1(rows, at, c + 3)};
-    return hn::LoadU(kF4, four);
-  }
-};
-
-// Four rows of four values, transposed: values k .. k + 3 of rows r .. r + 3 go to packed[k * strip + r].
-template <class From>
-MFT_INLINE void transpose4(const Rows& rows, const std::byte* at, i64 c, int strip, float* packed) {
-  const auto x = From::load4(rows, at, c), y = From::load4(rows, at + rows.stride, c);
-  const auto z = From::load4(rows, at + 2 * rows.stride, c), w = From::load4(rows, at + 3 * rows.stride, c);
-  const auto xz_low = hn::InterleaveLower(kF4, x, z), xz_high = hn::InterleaveUpper(kF4, x, z);  // x0 z0 x1 z1
-  const auto yw_low = hn::InterleaveLower(kF4, y, w), yw_high = hn::InterleaveUpper(kF4, y, w);
-  hn::StoreU(hn::InterleaveLower(kF4, xz_low, yw_low), kF4, packed);  // x0 y0 z0 w0
-  hn::StoreU(hn::InterleaveUpper(kF4, xz_low, yw_low), kF4, packed + strip);
-  hn::StoreU(hn::InterleaveLower(kF4, xz_high, yw_high), kF4, packed + 2 * strip);
-  hn::StoreU(hn::InterleaveUpper(kF4, xz_high, yw_high), kF4, packed + 3 * strip);
 }
 
-template <class From>
-void pack_rows_from(const Rows& source, i64 column, i64 rows, i64 depth, int strip, float* packed) {
+// The values of a word go to packed[P * strip].
+template <class Stored, int P = 0>
+MFT_INLINE void store_word(Word word, const typename Stored::Scales& scales, i64 strip, float* packed) {
+  hn::StoreU(Stored::template value<P>(word, scales), kF, packed + P * strip);
+  if constexpr (P + 1 < Stored::kPerWord) store_word<Stored, P + 1>(word, scales, strip, packed);
+}
+
+// kWidth rows, kWidth words of each from column c on: value i of row r goes to packed[i * strip + r].
+template <class Stored>
+MFT_INLINE void pack_square(const Stored& stored, const std::byte* top, i64 stride, i64 c, i64 strip,
+                            float* packed) {
+  Word words[kWidth];
+  MFT_UNROLL for (int r = 0; r < kWidth; ++r) words[r] = Stored::words(top + r * stride, c);
+  transpose(words);
+  typename Stored::Scales scales = stored.scales(top, stride, c);
+  MFT_UNROLL for (int w = 0; w < kWidth; ++w) {
+    constexpr int kValues = Stored::kPerWord;
+    if (w > 0 && w % Stored::kWordsPerScale == 0) scales = stored.scales(top, stride, c + w * kValues);
+    store_word<Stored>(words[w], scales, strip, packed + w * kValues * strip);
+  }
+}
+
+// The same for the last values of the rows, fewer than kWidth words: nothing beyond them is read.
+template <class Stored>
+void pack_square_end(const Stored& stored, const std::byte* top, i64 stride, i64 c, i64 values, i64 strip,
+                     float* packed) {
+  constexpr int kValues = Stored::kPerWord;
+  alignas(64) float all[kWidth * kValues * kWidth];
+  alignas(64) std::byte ends[kWidth][Stored::offset(kWidth * kValues)] = {};
+  Word words[kWidth];
+  MFT_UNROLL for (int r = 0; r < kWidth; ++r) {
+    const std::byte* const from = top + r * stride + Stored::offset(c);
+    const i64 bytes = Stored::offset(values + 1) - Stored::offset(1);  // rounded up where two share a byte
+    for (i64 i = 0; i < bytes; ++i) ends[r][i] = from[i];
+    words[r] = Stored::words(ends[r], 0);
+  }
+  transpose(words);
+  for (int w = 0; w * kValues < values; ++w) {
+    const typename Stored::Scales scales = stored.scales(top, stride, c + w * kValues);
+    store_word<Stored>(words[w], scales, kWidth, all + w * kValues * kWidth);
+  }
+  for (i64 i = 0; i < values; ++i) hn::StoreU(hn::Load(kF, all + i * kWidth), kF, packed + i * strip);
+}
+
+// The same for what does not fill the square (fewer rows or values), value by value; missing rows become 0.
+template <class Stored>
+void pack_rest(const Stored& stored, const std::byte* top, i64 stride, i64 rows, i64 c, i64 values, int strip,
+               int width, float* packed) {
+  for (i64 r = 0; r < width; ++r) {
+    for (i64 i = 0; i < values; ++i) {
+      packed[i * strip + r] = r < rows ? stored.value_at(top + r * stride, c + i) : 0.0f;
+    }
+  }
+}
+
+// Strips as wide as whole vectors.
+template <class Stored>
+void pack_squares(const Stored& stored, const std::byte* source, i64 stride, i64 column, i64 rows, i64 depth,
+                  int strip, float* packed) {
+  constexpr i64 kStep = kWidth * Stored::kPerWord;  // values of a row at once
+  constexpr i64 kAhead = 4 * kStep;
   for (i64 first = 0; first < rows; first += strip, packed += strip * depth) {
-    const std::byte* const top = source.data + first * source.stride;
-    const i64 here = rows - first < strip ? rows - first : strip;
-    const i64 fours = here / 4 * 4;
-    // 16 values of a row (one cache line) at a time: rows of a power-of-two distance share few cache sets, so
-    // a line must not be needed again later.
-    for (i64 k0 = 0; k0 < depth; k0 += 16) {
-      const i64 k1 = depth - k0 < 16 ? depth : k0 + 16;
-      const i64 k4 = k0 + (k1 - k0) / 4 * 4;
-      for (i64 r = 0; r < fours; r += 4) {
-        const std::byte* const at = top + r * source.stride;
-        for (i64 k = k0; k < k4; k += 4) transpose4<From>(source, at, column + k, strip, packed + k * strip + r);
-        for (i64 k = k4; k < k1; ++k) {
-          for (i64 i = 0; i < 4; ++i) {
-            packed[k * strip + r + i] = From::load1(source, at + i * source.stride, column + k);
+    for (i64 r = 0; r < strip; r += kWidth) {
+      const std::byte* const top = source + (first + r) * stride;
+      const i64 here = rows - first - r;
+      i64 k = 0;
+      if (here >= kWidth) {
+        for (; k + kStep <= depth; k += kStep) {
+          // Rows of a power-of-two distance share few cache sets: what is fetched is used at once.
+          if (k + kAhead < depth) {
+            MFT_UNROLL for (int i = 0; i < kWidth; ++i) {
+              __builtin_prefetch(top + i * stride + Stored::offset(column + k + kAhead));
+            }
+          } else if (here >= 2 * kWidth) {
+            MFT_UNROLL for (int i = 0; i < kWidth; ++i) {
+              __builtin_prefetch(top + (kWidth + i) * stride + Stored::offset(column + k + kAhead - depth));
+            }
           }
+          pack_square(stored, top, stride, column + k, strip, packed + k * strip + r);
         }
-      }
-      for (i64 k = k0; k < k1; ++k) {
-        for (i64 i = fours; i < here; ++i) {
-          packed[k * strip + i] = From::load1(source, top + i * source.stride, column + k);
+        if (k < depth) {
+          pack_square_end(stored, top, stride, column + k, depth - k, strip, packed + k * strip + r);
         }
-        for (i64 i = here; i < strip; ++i) packed[k * strip + i] = 0.0f;
+      } else {
+        pack_rest(stored, top, stride, here, column + k, depth - k, strip, kWidth, packed + k * strip + r);
       }
     }
   }
 }
 
-template <class From>
-void pack_columns_from(const Rows& source, i64 column, i64 rows, i64 depth, int strip, float* packed) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+// Four rows of kWidth values, for strips narrower than a vector: f32 alone, as A is.
+MFT_INLINE void pack_quad(const std::byte* top, i64 stride, i64 c, int strip, float* packed) {
+  Word rows[4], four[4];
+  MFT_UNROLL for (int r = 0; r < 4; ++r) rows[r] = StoredF32::words(top + r * stride, c);
+  transpose_lanes(rows, four);
+  MFT_UNROLL for (int i = 0; i < 4; ++i) {  // lane l of four[i] is value 4 l + i
+    const auto value = hn::BitCast(kF, four[i]).raw;
+#if HWY_TARGET == HWY_AVX3
+    _mm_storeu_ps(packed + i * strip, _mm512_castps512_ps128(value));
+    _mm_storeu_ps(packed + (4 + i) * strip, _mm512_extractf32x4_ps(value, 1));
+    _mm_storeu_ps(packed + (8 + i) * strip, _mm512_extractf32x4_ps(value, 2));
+    _mm_storeu_ps(packed + (12 + i) * strip, _mm512_extractf32x4_ps(value, 3));
+#else
+    _mm_storeu_ps(packed + i * strip, _mm256_castps256_ps128(value));
+    _mm_storeu_ps(packed + (4 + i) * strip, _mm256_extractf128_ps(value, 1));
+#endif
+  }
+}
+
+void pack_quads(const StoredF32& stored, const std::byte* source, i64 stride, i64 column, i64 rows, i64 depth,
+                int strip, float* packed) {
+  for (i64 first = 0; first < rows; first += strip, packed += strip * depth) {
+    for (i64 k = 0; k < depth; k += kWidth) {
+      const i64 values = depth - k < kWidth ? depth - k : kWidth;
+      for (i64 r = 0; r < strip; r += 4) {
+        const std::byte* const top = source + (first + r) * stride;
+        const i64 here = rows - first - r;
+        if (here >= 4 && values == kWidth) {
+          // Four lines ahead; behind the end of the rows the next rows begin.
+          const i64 ahead = column + k + 64;
+          const i64 next = k + 64 < depth      ? 4 * ahead
+                           : here >= strip + 4 ? strip * stride + 4 * (ahead - (depth + 15) / 16 * 16)
+                                               : 0;
+          MFT_UNROLL for (int i = 0; i < 4; ++i) __builtin_prefetch(top + i * stride + next);
+          pack_quad(top, stride, column + k, strip, packed + k * strip + r);
+        } else {
+          pack_rest(stored, top, stride, here, column + k, values, strip, 4, packed + k * strip + r);
+        }
+      }
+    }
+  }
+}
+#endif
+
+template <class Stored>
+void pack_rows_from(const Stored& stored, const Weights& source, i64 column, i64 rows, i64 depth, int strip,
+                    float* packed) {
+  const std::byte* const data = static_cast<const std::byte*>(source.data);
+  const i64 stride = row_bytes(source.dtype, source.columns);
+  if (strip % kWidth == 0) return pack_squares(stored, data, stride, column, rows, depth, strip, packed);
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  if (source.dtype == DType::kF32) {
+    return pack_quads(StoredF32{}, data, stride, column, rows, depth, strip, packed);
+  }
+#endif
+  for (i64 first = 0; first < rows; first += strip, packed += strip * depth) {
+    pack_rest(stored, data + first * stride, stride, rows - first, column, depth, strip, strip, packed);
+  }
+}
+
+// Part of a row as f32, `count` a multiple of 4: narrow strips, which are those of A and so f32 in memory.
+MFT_INLINE void copy_part(const StoredF32&, const std::byte* row, i64 c, int count, float* to) {
+  const hn::FixedTag<float, 4> four;
+  const float* const from = reinterpret_cast<const float*>(row) + c;
+  for (int i = 0; i < count; i += 4) hn::StoreU(hn::LoadU(four, from + i), four, to + i);
+}
+template <class Stored>
+MFT_INLINE void copy_part(const Stored& stored, const std::byte* row, i64 c, int count, float* to) {
+  for (int i = 0; i < count; ++i) to[i] = stored.value_at(row, c + i);
+}
+
+template <class Stored>
+void pack_columns_from(const Stored& stored, const Weights& source, i64 column, i64 rows, i64 depth,
+                       int strip, float* packed) {
   constexpr i64 kAhead = 8;  // rows of the source; the hardware does not see a stride this long coming
-  const i64 full = rows / strip;
+  const i64 stride = row_bytes(source.dtype, source.columns), full = rows / strip;
+  const i64 bytes = Stored::offset(column + rows) - Stored::offset(column);
   for (i64 k = 0; k < depth; ++k) {
-    const std::byte* const at = source.data + k * source.stride;
+    const std::byte* const at = static_cast<const std::byte*>(source.data) + k * stride;
     if (k + kAhead < depth) {
-      const i64 bytes = rows * 64 / From::kLine;
-      const std::byte* const ahead = at + kAhead * source.stride + column * 64 / From::kLine;
+      const std::byte* const ahead = at + kAhead * stride + Stored::offset(column);
       for (i64 i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i);
     }
-    for (i64 s = 0; s < full; ++s) {
-      float* const to = packed + (s * depth + k) * strip;
-      for (int i = 0; i < strip; i += 4) {
-        hn::StoreU(From::load4(source, at, column + s * strip + i), kF4, to + i);
+    float* to = packed + k * strip;
+    i64 c = column;
+    if (strip % kWidth == 0 && (!Stored::kBlocks || column % kWidth == 0)) {
+      for (i64 s = 0; s < full; ++s, to += strip * depth) {
+        for (int i = 0; i < strip; i += kWidth, c += kWidth) hn::StoreU(stored.vector(at, c), kF, to + i);
       }
+    } else {
+      for (i64 s = 0; s < full; ++s, c += strip, to += strip * depth) copy_part(stored, at, c, strip, to);
     }
     if (full * strip == rows) continue;
-    float* const to = packed + (full * depth + k) * strip;
-    for (i64 i = 0; i < strip; ++i) {
-      to[i] = full * strip + i < rows ? From::load1(source, at, column + full * strip + i) : 0.0f;
-    }
+    for (i64 i = 0; i < strip; ++i) to[i] = full * strip + i < rows ? stored.value_at(at, c + i) : 0.0f;
   }
 }
 
 }  // namespace
 
 void pack_rows(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed) {
-  const Rows from(source);
   float* const to = static_cast<float*>(packed);
   switch (source.dtype) {
     case DType::kF32:
-      return pack_rows_from<FromF32>(from, column, rows, depth, strip, to);
+      return pack_rows_from(StoredF32{}, source, column, rows, depth, strip, to);
     case DType::kBF16:
-      return pack_rows_from<FromBF16>(from, column, rows, depth, strip, to);
+      return pack_rows_from(StoredBF16{}, source, column, rows, depth, strip, to);
     case DType::kF16:
-      return pack_rows_from<FromF16>(from, column, rows, depth, strip, to);
+      return pack_rows_from(StoredF16{}, source, column, rows, depth, strip, to);
     case DType::kI8Block32:
-      return pack_rows_from<FromI8Block>(from, column, rows, depth, strip, to);
+      return pack_rows_from(StoredI8(source.columns), source, column, rows, depth, strip, to);
     case DType::kI4Block32:
-      return pack_rows_from<FromI4Block>(from, column, rows, depth, strip, to);
+      return pack_rows_from(StoredI4(source.columns), source, column, rows, depth, strip, to);
   }
 }
 
 void pack_columns(const Weights& source, i64 column, i64 rows, i64 depth, int strip, void* packed) {
-  const Rows from(source);
   float* const to = static_cast<float*>(packed);
   switch (source.dtype) {
     case DType::kF32:
-      return pack_columns_from<FromF32>(from, column, rows, depth, strip, to);
+      return pack_columns_from(StoredF32{}, source, column, rows, depth, strip, to);
     case DType::kBF16:
-      return pack_columns_from<FromBF16>(from, column, rows, depth, strip, to);
+      return pack_columns_from(StoredBF16{}, source, column, rows, depth, strip, to);
     case DType::kF16:
-      return pack_columns_from<FromF16>(from, column, rows, depth, strip, to);
+      return pack_columns_from(StoredF16{}, source, column, rows, depth, strip, to);
     case DType::kI8Block32:
-      return pack_columns_from<FromI8Block>(from, column, rows, depth, strip, to);
+      return pack_columns_from(StoredI8(source.columns), source, column, rows, depth, strip, to);
     case DType::kI4Block32:
-      return pack_columns_from<FromI4Block>(from, column, rows, depth, strip, to);
+      return pack_columns_from(StoredI4(source.columns), source, column, rows, depth, strip, to);
   }
 }
 

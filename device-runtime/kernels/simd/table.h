@@ -11,12 +11,22 @@
 
 namespace mft::kernels {
 
+// Memory that will be read next: while a block is multiplied it is fetched into the second-level cache, a line
+// every few k. Whether and when changes no result.
+struct Ahead {
+  const std::byte* at = nullptr;  // the next line
+  i64 left = 0;                   // lines
+  i64 in_row = 0, row_lines = 0;  // left of this row, in each row
+  i64 jump = 0;                   // bytes from behind a row's last line to the next row's first
+};
+
 struct BlockEpilogue {
   float alpha = 1.0f;
   bool accumulate = false;          // add what C holds
   const float* bias = nullptr;      // of the block's first column
   const float* residual = nullptr;  // of the block's first element
   i64 ld_residual = 0;
+  Ahead* ahead = nullptr;  // may be null; kernels may ignore it
 };
 
 // What the matrix product is made of, for one kind of arithmetic. A packed operand of R rows (of A, or columns
