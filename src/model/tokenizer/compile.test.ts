@@ -43,6 +43,8 @@ test('writes the tables that the runtime is tested with, byte for byte', () => {
       { id: 280, content: '<|end', special: false },
       { id: 281, content: '<|pad|>', special: true },
     ],
+    prefix: [],
+    suffix: [],
     bos: 279,
     eos: 279,
     bytes: bin.length,
@@ -74,26 +76,122 @@ describe('which tokens begin and end a text', () => {
     expect(error.code).toBe('tokenizer.invalid');
     expect(error.message).toContain('eos_token is "<eos>"');
   });
-  test('is refused where it would change the tokens of a text', () => {
-    const error = errorOf(() => {}, { add_bos_token: true });
-    expect(error.code).toBe('tokenizer.unsupported');
-    expect(error.message).toContain('tokenizer_config.json: add_bos_token is true');
+  test('and which of them stand around one', () => {
+    const around = (config: unknown, change: (json: Json) => void = () => {}) => {
+      const json = tiny();
+      change(json);
+      const options = config === undefined ? {} : { tokenizerConfig: encode(config) };
+      const { prefix, suffix } = describeTokenizer(compileTokenizer(encode(json), options));
+      return [prefix, suffix];
+    };
+    const ends = { bos_token: '<|pad|>', eos_token: '<|endoftext|>' };
+    expect(around(ends)).toEqual([[], []]);
+    expect(around({ ...ends, add_bos_token: true })).toEqual([[281], []]);
+    expect(around({ ...ends, add_bos_token: true, add_eos_token: true })).toEqual([[281], [279]]);
+    expect(around({ bos_token: null, add_bos_token: true })).toEqual([[], []]);
+    // tokenizer.json says it too; tokenizer_config.json wins.
+    const withTemplate = (json: Json) => Object.assign(json, { post_processor: template('<|pad|>', 281) });
+    expect(around(undefined, withTemplate)).toEqual([[281], [281]]);
+    expect(around(ends, withTemplate)).toEqual([[281], [281]]);
+    expect(around({ ...ends, add_bos_token: false }, withTemplate)).toEqual([[], []]);
   });
 });
+
+const piece = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
+const template = (name: string, id: number) => ({
+  type: 'TemplateProcessing',
+  single: [piece(name), { Sequence: { id: 'A', type_id: 0 } }, piece(name)],
+  pair: [],
+  special_tokens: { [name]: { id: name, ids: [id], tokens: [name] } },
+});
+
+test('writes the tables of marks that the runtime is tested with, byte for byte', () => {
+  const bin = compileTokenizer(readFileSync(new URL('tiny-marks.json', fixtures)));
+  expect(Buffer.from(bin).equals(readFileSync(new URL('tiny-marks.bin', fixtures)))).toBe(true);
+  expect(describeTokenizer(bin)).toMatchObject({
+    preTokenizer: 'whole',
+    prefix: [299],
+    suffix: [],
+    bos: 299,
+    eos: 300,
+  });
+});
+
+test('reads the same in a sequence of one', () => {
+  const marks: unknown = JSON.parse(readFileSync(new URL('tiny-marks.json', fixtures), 'utf8'));
+  const { normalizer, ...rest } = z.looseObject({ normalizer: z.unknown() }).parse(marks);
+  const same = { ...rest, normalizer: { type: 'Sequence', normalizers: [normalizer] }, pre_tokenizer: null };
+  expect(compileTokenizer(encode(same))).toEqual(compileTokenizer(encode(marks)));
+});
+
+test.each<[string, (json: Record<string, unknown>) => void]>([
+  ['decoder Sequence (Replace', (json) => Object.assign(json, { normalizer: null })],
+  ['without model.byte_fallback', (json) => Object.assign(json.model ?? {}, { byte_fallback: false })],
+  ['model.ignore_merges', (json) => Object.assign(json.model ?? {}, { ignore_merges: true })],
+  [
+    'with model.byte_fallback',
+    (json) => Object.assign(json, { pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false } }),
+  ],
+  [
+    'normalizer Replace with decoder ByteLevel',
+    (json) => Object.assign(json, { decoder: { type: 'ByteLevel' } }),
+  ],
+  ['content is "_"', (json) => Object.assign(json.normalizer ?? {}, { content: '_' })],
+  ['the token <0xab>', (json) => renameToken(json, '<0xAB>', '<0xab>')],
+  ['a token for byte 10', (json) => renameToken(json, '<0x0A>', 'newline')],
+  [
+    'the token ▁ for spaces',
+    (json) => Object.assign(json.model ?? {}, { merges: [] }, renameToken(json, '▁', '_')),
+  ],
+  [
+    'the normalizer changes it',
+    (json) => Object.assign(json, { added_tokens: [marked({ content: 'a b', normalized: true })] }),
+  ],
+  [
+    'is the token of a byte',
+    (json) => Object.assign(json, { added_tokens: [marked({ content: '<0x01>', id: 1 })] }),
+  ],
+])('names what it does not support beside byte fallback: %s', (name, change) => {
+  const json = z
+    .looseObject({})
+    .parse(JSON.parse(readFileSync(new URL('tiny-marks.json', fixtures), 'utf8')));
+  change(json);
+  expect(() => compileTokenizer(encode(json))).toThrow(
+    expect.objectContaining({ code: 'tokenizer.unsupported', message: expect.stringContaining(name) }),
+  );
+});
+
+function renameToken(json: Record<string, unknown>, from: string, to: string): void {
+  const { model } = z
+    .looseObject({ model: z.looseObject({ vocab: z.record(z.string(), z.int()) }) })
+    .parse(json);
+  const { [from]: id, ...rest } = model.vocab;
+  Object.assign(json.model ?? {}, { vocab: { ...rest, [to]: id } });
+}
+
+function marked(token: Record<string, unknown>): Record<string, unknown> {
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+  return { id: 299, ...flags, ...token };
+}
 
 test.each<[string, (json: Json) => void]>([
   ['model.type is "WordPiece"', (json) => Object.assign(json.model, { type: 'WordPiece' })],
   ['model.dropout is 0.1', (json) => Object.assign(json.model, { dropout: 0.1 })],
-  ['model.byte_fallback is true', (json) => Object.assign(json.model, { byte_fallback: true })],
+  [
+    'model.byte_fallback with decoder ByteLevel',
+    (json) => Object.assign(json.model, { byte_fallback: true }),
+  ],
   ['model.end_of_word_suffix is "</w>"', (json) => Object.assign(json.model, { end_of_word_suffix: '</w>' })],
   ['model.brand_new', (json) => Object.assign(json.model, { brand_new: 1 })],
   ['brand_new', (json) => Object.assign(json, { brand_new: 1 })],
-  ['normalizer is a NFC', (json) => Object.assign(json, { normalizer: { type: 'NFC' } })],
+  ['normalizer.type is "NFKC"', (json) => Object.assign(json, { normalizer: { type: 'NFKC' } })],
   ['truncation', (json) => Object.assign(json, { truncation: { max_length: 512 } })],
   ['padding', (json) => Object.assign(json, { padding: { strategy: 'BatchLongest' } })],
   ['post_processor', (json) => Object.assign(json, { post_processor: { type: 'TemplateProcessing' } })],
   ['decoder', (json) => Object.assign(json, { decoder: { type: 'Metaspace' } })],
-  ['pre_tokenizer', (json) => Object.assign(json, { pre_tokenizer: null })],
+  ['pre_tokenizer null', (json) => Object.assign(json, { pre_tokenizer: null })],
+  ['model.merges[23]', (json) => json.model.merges.push('a b c')],
+  ['model.vocab.hello is "x"', (json) => Object.assign(json.model.vocab, { hello: 'x' })],
   ['Metaspace', (json) => Object.assign(json, { pre_tokenizer: { type: 'Metaspace' } })],
   [
     'pre_tokenizer.pretokenizers[0].type is "Whitespace"',
@@ -122,8 +220,24 @@ test.each<[string, (json: Json) => void]>([
         },
       }),
   ],
-  ['added_tokens[2].lstrip is true', (json) => Object.assign(json.added_tokens[2] ?? {}, { lstrip: true })],
-  ['added_tokens[0].single_word', (json) => Object.assign(json.added_tokens[0] ?? {}, { single_word: true })],
+  ['added_tokens[0].single_word', (json) => Object.assign(json.added_tokens[0] ?? {}, { single_word: 1 })],
+  [
+    'the normalizer changes it',
+    (json) => {
+      Object.assign(json, { normalizer: { type: 'NFC' } });
+      Object.assign(json.added_tokens[1] ?? {}, { content: 'e\u0301' });
+    },
+  ],
+  [
+    'two templates',
+    (json) =>
+      Object.assign(json, {
+        post_processor: {
+          type: 'Sequence',
+          processors: [template('<|pad|>', 281), template('<|pad|>', 281)],
+        },
+      }),
+  ],
   [
     'byte 97',
     (json) => {
@@ -143,9 +257,12 @@ test.each<[string, (json: Json) => void]>([
   ['two tokens have id 5', (json) => Object.assign(json.model.vocab, { hello: 5 })],
   ['has id 90000 in a vocabulary', (json) => Object.assign(json.model.vocab, { zz: 90000 })],
   ['names a token that is not in the vocabulary', (json) => json.model.merges.push('z z')],
-  ['is not two tokens', (json) => json.model.merges.push('a b c')],
   ['is there twice', (json) => json.model.merges.push('h e')],
   ['"<|pad|>" is there twice', (json) => json.added_tokens.push({ ...json.added_tokens[2], id: 282 })],
+  [
+    'has another id in the vocabulary',
+    (json) => Object.assign(json, { post_processor: template('<|pad|>', 5) }),
+  ],
   ['by the vocabulary it is 279', (json) => Object.assign(json.added_tokens[0] ?? {}, { id: 300 })],
 ])('refuses a file that contradicts itself: %s', (message, change) => {
   const error = errorOf(change);
