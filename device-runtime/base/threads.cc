@@ -215,8 +215,9 @@ void ThreadPool::loop(int worker, std::uint32_t seen) {
   for (;;) {
     const auto changed = [&] { return generation_.load(std::memory_order_acquire) != seen; };
     while (!spin_until(may_spin, changed)) generation_.wait(seen, std::memory_order_acquire);
-    if (stop_.load(std::memory_order_relaxed)) return;
+    // In this order: the generation that stop_workers() opens comes with stop_, and must not be taken for a region.
     seen = generation_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
     work(worker, seen);
   }
 }
