@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import type { mft } from '../protocol/index.ts';
+import { mft } from '../protocol/index.ts';
 import { RunStore } from '../runs/index.ts';
 import { DevicePhone, planEvaluation } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
@@ -83,6 +83,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
     store.remove(run.id);
     const { loss, perplexity, tokens, durationMs } = result;
     this.log(`perplexity ${perplexity.toFixed(4)}  loss ${loss.toFixed(6)}  tokens ${tokens}`);
-    return { loss, perplexity, tokens, duration_ms: durationMs, model, data };
+    const rows = mft.v1.RunSpec.decode(run.spec).data?.sequenceLength;
+    return { loss, perplexity, tokens, duration_ms: durationMs, model, data, sequence_length: rows };
   }
 }

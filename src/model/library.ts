@@ -108,10 +108,15 @@ function checkStored(pack: ModelPack, dtype: WeightType): void {
     }
 }
 
-/** The configuration alone, of whatever openModel would open: a Hugging Face folder is not imported for it. */
-export async function modelConfigOf(reference: string, place: LibraryPlace = {}): Promise<ModelConfig> {
-  const { dir, name, isPack } = await locate(reference, place);
-  return isPack ? (await openPack(dir, name)).config : await readModelConfig(dir);
+/** What is known of a model without importing it: of a Hugging Face folder the configuration. @throws as openModel. */
+export async function inspectModel(
+  reference: string,
+  options: OpenOptions = {},
+): Promise<{ config: ModelConfig; pack?: ModelPack }> {
+  const { dir, isPack } = await locate(reference, options);
+  if (!isPack) return { config: await readModelConfig(dir) };
+  const pack = await openModel(reference, options);
+  return { config: pack.config, pack };
 }
 
 /** Where a model is: a pack (by its name in the library, or a folder), or a Hugging Face folder. */

@@ -3,6 +3,7 @@ import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import type { DeviceProfile } from '../device/index.ts';
 import { countAdapterElements, type LoraTarget, type ModelConfig, type ModelPack } from '../model/index.ts';
+import { mft } from '../protocol/index.ts';
 
 export interface FitRequest {
   config: ResolvedConfig;
@@ -80,4 +81,23 @@ export function checkLength(length: number, model: ModelConfig, asked: string, o
     exit: ExitCode.usage,
     suggestions: [`${option}${model.maxPositions}`],
   });
+}
+
+/** Weights in blocks of small integers can't be trained: a step is smaller than what they can say. @throws MftError. */
+export function checkTrainable(pack: ModelPack): void {
+  const { DTYPE_I8_BLOCK32, DTYPE_I4_BLOCK32 } = mft.v1.DType;
+  const types = new Set(pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ dtype }) => dtype)));
+  const found = types.has(DTYPE_I4_BLOCK32) ? 'int4' : types.has(DTYPE_I8_BLOCK32) ? 'int8' : undefined;
+  if (found === undefined) return;
+  throw new MftError(
+    `${pack.name} is stored as ${found}; full fine-tuning needs weights in f32, bf16 or f16`,
+    {
+      code: 'model.not-trainable',
+      exit: ExitCode.usage,
+      suggestions: [
+        '--method lora trains an adapter on it.',
+        'Give the Hugging Face folder that it was imported from, or import that again with --dtype auto.',
+      ],
+    },
+  );
 }

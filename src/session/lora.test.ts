@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { MftError } from '../base/errors.ts';
-import { resolveConfig, setLayer } from '../config/index.ts';
-import { modelConfigOf, openAdapter } from '../model/index.ts';
+import { resolveConfig, setLayer, yamlLayer } from '../config/index.ts';
+import { inspectModel, openAdapter } from '../model/index.ts';
 import { planLora } from './lora.ts';
 
 const home = await mkdtemp(join(tmpdir(), 'mft-lora-'));
 afterAll(() => rm(home, { recursive: true, force: true }));
 const fixture = join(import.meta.dirname, '../../test/fixtures/hf-qwen2');
-const model = await modelConfigOf(join(fixture, 'single-f32'), { home });
+const { config: model } = await inspectModel(join(fixture, 'single-f32'), { home });
 const adapter = join(home, 'adapter');
 await cp(join(fixture, 'peft'), adapter, { recursive: true });
 const file = join(adapter, 'adapter_config.json');
@@ -67,6 +67,20 @@ test('what is said beside it has to agree', () => {
     expect(error.message).toContain(adapter);
     for (const part of parts) expect(error.message).toMatch(part);
   }
+});
+
+test.each([
+  ['qwen2.5-lora.yaml', 'qwen2', 4],
+  ['smollm2-lora.yaml', 'llama', 4],
+  ['gemma3-lora.yaml', 'gemma3', 7],
+  ['gpt2-lora.yaml', 'gpt2', 2],
+])('the recipe %s fits its family', async (name, family, modules) => {
+  const config = resolveConfig([yamlLayer(join(import.meta.dirname, '../../configs', name))]);
+  const folder = join(fixture, '..', `hf-${family}`, 'single-f32');
+  const { config: of } = await inspectModel(folder, { home });
+  const { targets } = planLora(of, config, undefined);
+  expect(targets).toHaveLength(modules * of.numLayers);
+  expect(targets.every(({ r }) => r === 8)).toBe(true);
 });
 
 test('without one, adapters are as configured', () => {

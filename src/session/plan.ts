@@ -12,7 +12,7 @@ import { type AdapterInit, type ModelPack, openAdapter, openModel, type WeightTy
 import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
-import { checkFits, checkLength } from './fit.ts';
+import { checkFits, checkLength, checkTrainable } from './fit.ts';
 import { planLora } from './lora.ts';
 import {
   type Compute,
@@ -169,25 +169,6 @@ async function adapterOf(
 ): Promise<AdapterInit | undefined> {
   if (folder === undefined) return undefined;
   return await openAdapter(folder, pack.config, join(store.home, 'adapters'));
-}
-
-/** Weights in blocks of small integers can't be trained: a step is smaller than what they can say. */
-function checkTrainable(pack: ModelPack): void {
-  const { DTYPE_I8_BLOCK32, DTYPE_I4_BLOCK32 } = mft.v1.DType;
-  const types = new Set(pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ dtype }) => dtype)));
-  const found = types.has(DTYPE_I4_BLOCK32) ? 'int4' : types.has(DTYPE_I8_BLOCK32) ? 'int8' : undefined;
-  if (found === undefined) return;
-  throw new MftError(
-    `${pack.name} is stored as ${found}; full fine-tuning needs weights in f32, bf16 or f16`,
-    {
-      code: 'model.not-trainable',
-      exit: ExitCode.usage,
-      suggestions: [
-        '--method lora trains an adapter on it.',
-        'Give the Hugging Face folder that it was imported from, or import that again with --dtype auto.',
-      ],
-    },
-  );
 }
 
 interface Planned {

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import type { ResolvedConfig } from '../config/index.ts';
 import {
   countParameters,
+  inspectModel,
   type LoraTarget,
   type ModelConfig,
-  modelConfigOf,
   openAdapter,
   summarizeAdapters,
 } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { RunStore } from '../runs/index.ts';
-import { checkLength, trainableElements } from './fit.ts';
+import { checkLength, checkTrainable, trainableElements } from './fit.ts';
 import { planLora } from './lora.ts';
 
 export interface TrainingPreview {
@@ -28,7 +28,9 @@ export async function previewTraining(request: {
   config: ResolvedConfig;
 }): Promise<TrainingPreview> {
   const { store, config } = request;
-  const model = await modelConfigOf(request.model, { home: store.home });
+  const place = { home: store.home, dtype: config.model.dtype };
+  const { config: model, pack } = await inspectModel(request.model, place);
+  if (pack && config.method === 'full') checkTrainable(pack);
   const { sequence_length } = config.data;
   checkLength(sequence_length, model, 'data.sequence_length', '--set data.sequence_length=');
   const folder = config.method === 'full' ? undefined : config.lora.init_adapter;

@@ -100,7 +100,11 @@ describe.each([
       ...['eval', '--model', model, '--adapter', folder, '--data', bench.data],
       ...['--sequence-length', '32', '--batch-size', '4'],
     );
-    expect(evaluated?.loss).toBe(final);
+    expect(evaluated).toMatchObject({ loss: final, tokens: 4 * 32, sequence_length: 32 });
+
+    const write = ['generate', '--adapter', `first-${model}`, '--prompt', 'Call me', '--temperature', '0'];
+    const [written] = await mft(...write, '--max-tokens', '4');
+    expect(written).toMatchObject({ prompt: 'Call me', tokens: 4 });
 
     const second = await train('--model', model, '--init-adapter', folder);
     expect(second[0]?.plan?.adapters).toEqual(first[0]?.plan?.adapters);
@@ -164,6 +168,9 @@ describe('numeric types', () => {
     expect(await refusal('--model', 'four-bits', '--method', 'full')).toMatchObject({
       code: 'model.not-trainable',
       message: expect.stringContaining('int4'),
+    });
+    expect(await refusal('--model', 'four-bits', '--method', 'full', '--dry-run')).toMatchObject({
+      code: 'model.not-trainable',
     });
     expect(await refusal('--model', folder, '--method', 'full', '--dtype', 'int8')).toMatchObject({
       code: 'config.value',
