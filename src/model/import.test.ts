@@ -223,6 +223,7 @@ test('a configuration that mft does not understand is refused, field by field', 
     [{ activation_function: 'gelu' }, 'model.unknown-config-field', /activation_function = "gelu"/],
     [{ add_cross_attention: true }, 'model.unknown-config-field', /add_cross_attention/],
     [{ quantization_config: { bits: 4 } }, 'model.unknown-config-field', /quantization_config = /],
+    [{ pruned_heads: { 1: [0] } }, 'model.unknown-config-field', /pruned_heads/],
     [{ sliding_window: 16 }, 'model.unknown-config-field', /sliding_window = 16/],
     [{ model_type: 'gpt22' }, 'model.unknown-family', /"gpt22"/],
     [{ n_head: 3 }, 'model.bad-config-field', /not a multiple of 3 heads/],
@@ -242,7 +243,11 @@ test('a configuration that mft does not understand is refused, field by field', 
   const typo = await refusal({ config: { n_inner_: 3 } });
   expect(typo.suggestions).toContain('Did you mean n_inner?');
   await expect(
-    imported(await folder({ config: { use_something: false, chunk_size_feed_forward: 0, top_k: 50 } })),
+    imported(
+      await folder({
+        config: { use_something: false, chunk_size_feed_forward: 0, top_k: 50, pruned_heads: {} },
+      }),
+    ),
   ).resolves.toBeDefined();
 });
 

@@ -21,10 +21,12 @@ const IRRELEVANT = new Set([
   'custom_pipelines',
   'dtype',
   'finetuning_task',
+  'gradient_checkpointing',
   'id2label',
   'initializer_range',
   'is_decoder',
   'label2id',
+  'neftune_noise_alpha',
   'num_labels',
   'output_attentions',
   'output_hidden_states',
@@ -200,7 +202,7 @@ export class ConfigFields {
     for (const [name, value] of Object.entries(this.raw)) {
       if (this.known.has(name) || IRRELEVANT.has(name) || GENERATION.has(name)) continue;
       // Absent in effect: an option that is switched off.
-      if (value === null || value === false) continue;
+      if (value === null || value === false || JSON.stringify(value) === '{}') continue;
       throw this.unsupported(name, value, undefined);
     }
   }

@@ -25,12 +25,9 @@ function readConfig(raw: JsonObject, place: string): ModelConfig {
   fields.oneOf('add_cross_attention', [false], false);
   fields.oneOf('is_encoder_decoder', [false], false);
   // Dropout is a setting of the run, not of the model; the summary_* fields are of another head.
-  fields.ignore('attn_pdrop', 'embd_pdrop', 'resid_pdrop', 'n_ctx', 'gradient_checkpointing');
+  fields.ignore('attn_pdrop', 'embd_pdrop', 'resid_pdrop', 'n_ctx');
   fields.ignore('summary_activation', 'summary_first_dropout', 'summary_proj_to_labels');
   fields.ignore('summary_type', 'summary_use_proj');
-  // They only say which heads and layers to drop when they are not empty.
-  const pruned = raw.pruned_heads;
-  if (JSON.stringify(pruned) === '{}') fields.ignore('pruned_heads');
   const layers = fields.size(['n_layer', 'num_hidden_layers']);
   const heads = fields.size(['n_head', 'num_attention_heads']);
   if (hidden % heads !== 0) throw fields.bad('n_embd', hidden, `it is not a multiple of ${heads} heads`);
