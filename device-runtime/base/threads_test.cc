@@ -57,6 +57,17 @@ TEST(ThreadPool, StandsManyShortRegions) {
   EXPECT_EQ(total.load(), expected);
 }
 
+// A worker may still be on its way to a region that the others have finished when the pool ends: it must not
+// wait for another.
+TEST(ThreadPool, EndsWhileWorkersAreLate) {
+  for (int i = 0; i < 2000; ++i) {
+    ThreadPool pool(4);
+    std::atomic<int> done{0};
+    pool.parallel_for(2, [&](std::int64_t, int) { ++done; });
+    ASSERT_EQ(done, 2);
+  }
+}
+
 TEST(ThreadPool, EveryWorkerDoesTilesWhenReserved) {
   ThreadPool pool(4, fair());
   for (int round = 0; round < 50; ++round) pool.parallel_for(10, [](std::int64_t, int) {});
