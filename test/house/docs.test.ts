@@ -22,6 +22,7 @@ test('docs/errors.md names every code that mft and the runtime can report', () =
   expect(host.size).toBeGreaterThan(60);
   expect(phone.size).toBeGreaterThan(20);
   const documented = found([read('docs/errors.md')], /`([a-z]+(?:\.[a-z0-9-]+)?)`/g);
+  host.delete('custom'); // zod's, of an issue within a schema
   const missing = [...host, ...phone].filter((code) => !documented.has(code) && !code.startsWith('test.'));
   expect(missing).toEqual([]);
 });
