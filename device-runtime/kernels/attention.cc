@@ -109,8 +109,8 @@ void attention_decode(ThreadPool& pool, const AttentionShape& shape, i64 length,
   const i64 first = shape.window > 0 && length > shape.window ? length - shape.window : 0;
   pool.parallel_for(shape.heads, [&](i64 h, int) {
     const i64 from = first * ld_kv + h / group * D;
-    isa.attention_decode(length - first, D, shape.scale, shape.softcap, q + h * D, keys + from, values + from, ld_kv,
-                         reinterpret_cast<float*>(workspace.data()) + h * each, out + h * D);
+    isa.attention_decode(length - first, D, shape.scale, shape.softcap, q + h * D, keys + from, values + from,
+                         ld_kv, reinterpret_cast<float*>(workspace.data()) + h * each, out + h * D);
   });
 }
 

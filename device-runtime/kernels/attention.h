@@ -22,8 +22,8 @@ struct AttentionShape {
 std::size_t attention_workspace(int threads, const AttentionShape& shape);
 
 // qkv [B*T, (H + 2 Hkv) * D] with row distance ld_qkv: all queries, then all keys, then all values of a
-// token. out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled (and capped) scores, all that
-// backward needs. dropout acts on the attention probabilities (GPT-2's attn_pdrop).
+// token. out [B*T, H*D] with row distance ld_out. logsumexp [B, H, T]: of the scaled (and capped) scores, all
+// that backward needs. dropout acts on the attention probabilities (GPT-2's attn_pdrop).
 void attention_forward(ThreadPool& pool, const AttentionShape& shape, const float* qkv, i64 ld_qkv,
                        float* out, i64 ld_out, float* logsumexp, const DropoutSite& dropout,
                        Workspace workspace);

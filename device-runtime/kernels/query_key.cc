@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/simd/table.h"
@@ -46,6 +47,7 @@ RmsNormRows norm_rows(const QueryKeyShape& s, const QueryKeyNorm& norm, i64 ld) 
 
 void query_key_forward(ThreadPool& pool, const QueryKeyShape& s, const QueryKeyNorm& norm,
                        const QueryKeyRotation& rotation, const float* qkv, float* out, float* rstd) {
+  const profile::Timer timer(profile::Op::kRope);
   check(s, norm, rotation);
   const i64 D = s.head_dim, turning = s.heads + s.kv_heads, width = s.width();
   for_rows(pool, s.rows, width, [&, &isa = table()](i64 begin, i64 end) {
@@ -76,6 +78,7 @@ void query_key_forward(ThreadPool& pool, const QueryKeyShape& s, const QueryKeyN
 void query_key_backward(ThreadPool& pool, const QueryKeyShape& s, const QueryKeyNorm& norm,
                         const QueryKeyRotation& rotation, const float* qkv, const float* rstd, float* d_qkv,
                         float* d_q_weight, float* d_k_weight) {
+  const profile::Timer timer(profile::Op::kRope);
   check(s, norm, rotation);
   const Table& isa = table();
   const i64 D = s.head_dim, turning = s.heads + s.kv_heads, width = s.width();

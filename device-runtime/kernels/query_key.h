@@ -1,5 +1,5 @@
-// What happens to queries and keys between the fused qkv product and the scores: RMSNorm of each head (Gemma 3,
-// Qwen3) and the rotation by position (kernels/rope.h), in one pass over the rows.
+// What happens to queries and keys between the fused qkv product and the scores: RMSNorm of each head (Gemma
+// 3, Qwen3) and the rotation by position (kernels/rope.h), in one pass over the rows.
 #pragma once
 
 #include "base/threads.h"
@@ -34,8 +34,8 @@ struct QueryKeyRotation {
 void query_key_forward(ThreadPool& pool, const QueryKeyShape& shape, const QueryKeyNorm& norm,
                        const QueryKeyRotation& rotation, const float* qkv, float* out, float* rstd);
 
-// d_qkv [N, (H + 2 Hkv) D]: the gradient of out comes in, that of qkv goes out; v's part stays. qkv as forward
-// read it (not read without a norm). d_q_weight, d_k_weight [D] are added to, null: frozen.
+// d_qkv [N, (H + 2 Hkv) D]: the gradient of out comes in, that of qkv goes out; v's part stays. qkv as
+// forward read it (not read without a norm). d_q_weight, d_k_weight [D] are added to, null: frozen.
 void query_key_backward(ThreadPool& pool, const QueryKeyShape& shape, const QueryKeyNorm& norm,
                         const QueryKeyRotation& rotation, const float* qkv, const float* rstd, float* d_qkv,
                         float* d_q_weight, float* d_k_weight);

@@ -12,8 +12,8 @@ struct RopeFrequencies {
   enum class Scaling : std::uint8_t {
     kNone,
     kLinear,  // divided by factor
-    // Wavelengths above original_positions / low_factor are divided by factor, those below original_positions /
-    // high_factor kept, between them linear in original_positions / wavelength.
+    // Wavelengths above original_positions / low_factor are divided by factor, those below original_positions
+    // / high_factor kept, between them linear in original_positions / wavelength.
     kLlama3,
   };
   double base = 10000.0;

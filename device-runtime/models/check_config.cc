@@ -1,5 +1,5 @@
-// What of a configuration this decoder can run. Configurations come from packs and are untrusted: every field is
-// looked at, and what is not understood is refused by name.
+// What of a configuration this decoder can run. Configurations come from packs and are untrusted: every field
+// is looked at, and what is not understood is refused by name.
 #include <cmath>
 #include <string>
 
@@ -73,7 +73,8 @@ void check_rope_scaling(const v1::RopeScaling& scaling) {
       return;
     case v1::ROPE_SCALING_LLAMA3:
       check_float("rope_scaling.low_freq_factor", scaling.low_freq_factor(), 0, 1e6f);
-      check_float("rope_scaling.high_freq_factor", scaling.high_freq_factor(), scaling.low_freq_factor(), 1e6f);
+      check_float("rope_scaling.high_freq_factor", scaling.high_freq_factor(), scaling.low_freq_factor(),
+                  1e6f);
       check_size("rope_scaling.original_max_positions", scaling.original_max_positions(), kMaxSize);
       [[fallthrough]];
     case v1::ROPE_SCALING_LINEAR:
@@ -89,7 +90,9 @@ void check_rope_scaling(const v1::RopeScaling& scaling) {
 void check_positions(const v1::ModelConfig& config) {
   if (config.position() == v1::POSITION_LEARNED) {
     if (config.rope_theta() != 0) unsupported("rope_theta", "set with position = POSITION_LEARNED");
-    if (config.rope_local_theta() != 0) unsupported("rope_local_theta", "set with position = POSITION_LEARNED");
+    if (config.rope_local_theta() != 0) {
+      unsupported("rope_local_theta", "set with position = POSITION_LEARNED");
+    }
     if (config.rope_scaling().kind() != v1::ROPE_SCALING_NONE) {
       unsupported("rope_scaling", "set with position = POSITION_LEARNED");
     }

@@ -1,5 +1,5 @@
-// Every feature of the decoder against its definition: logits against a plain forward pass in double, the gradient
-// of every tensor against finite differences, generation against the full pass.
+// Every feature of the decoder against its definition: logits against a plain forward pass in double, the
+// gradient of every tensor against finite differences, generation against the full pass.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -87,8 +87,12 @@ class PlainDecoder {
     }
     return y;
   }
-  Matrix post(const Matrix& x, const std::string& name) const { return config_.post_norms() ? norm(x, name) : x; }
-  static double cap(double x, float limit) { return limit > 0 ? double{limit} * std::tanh(x / double{limit}) : x; }
+  Matrix post(const Matrix& x, const std::string& name) const {
+    return config_.post_norms() ? norm(x, name) : x;
+  }
+  static double cap(double x, float limit) {
+    return limit > 0 ? double{limit} * std::tanh(x / double{limit}) : x;
+  }
   bool slides(uint32_t layer) const {
     return config_.sliding_layers_size() > 0 && config_.sliding_layers(static_cast<int>(layer));
   }
@@ -182,7 +186,8 @@ struct Opened {
   std::unique_ptr<Model> model;
 };
 
-void open(const v1::ModelConfig& config, Method method, ThreadPool& pool, Opened* opened) {
+void open(const v1::ModelConfig& config, Method method, ThreadPool& pool, Opened* opened,
+          uint32_t max_length = 11) {
   uint64_t seed = 0;
   const auto files = write_pack(opened->folder.path(), config, [&](const v1::Tensor& tensor) {
     return opened->tensors[tensor.name()] = family_values(config, tensor, ++seed);
@@ -190,7 +195,7 @@ void open(const v1::ModelConfig& config, Method method, ThreadPool& pool, Opened
   ModelOptions options;
   options.method = method;
   options.max_rows = 1;
-  options.max_length = 11;
+  options.max_length = max_length;
   if (method == Method::kLora) {
     options.adapters = lora_targets(config, {Module::kOut, Module::kUp, Module::kDown}, 2, 4);
   }
@@ -214,6 +219,14 @@ TEST(Reference, LogitsOfEveryKindOfConfiguration) {
     opened.model->begin_generation(11);
     std::span<const float> next = opened.model->prefill({kTokens.data(), 4});
     for (size_t t = 4; t < 11; ++t) next = opened.model->next(kTokens[t]);
+    for (size_t v = 0; v < 61; ++v) ASSERT_NEAR(next[v], expected[10][v], 1e-4) << v;
+    // Planned for rows of 4: a longer prompt, and positions beyond what training would need.
+    Opened narrow;
+    open(config, Method::kFrozen, pool, &narrow, 4);
+    narrow.model->begin_generation(11);
+    next = narrow.model->prefill({kTokens.data(), 7});
+    for (size_t v = 0; v < 61; ++v) ASSERT_NEAR(next[v], expected[6][v], 1e-4) << v;
+    for (size_t t = 7; t < 11; ++t) next = narrow.model->next(kTokens[t]);
     for (size_t v = 0; v < 61; ++v) ASSERT_NEAR(next[v], expected[10][v], 1e-4) << v;
   }
 }

@@ -1,5 +1,5 @@
-// The tables of RoPE that a configuration needs: one for its layers with full attention and, where sliding layers
-// have a base of their own, one for those.
+// The tables of RoPE that a configuration needs: one for its layers with full attention and, where sliding
+// layers have a base of their own, one for those.
 #pragma once
 
 #include "mft/v1/model.pb.h"

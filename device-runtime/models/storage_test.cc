@@ -1,5 +1,5 @@
-// A base in other storage types gives, to the bit, what the same values give as f32: each tensor has a type of its own
-// here, and training adapters, evaluation and generation read it.
+// A base in other storage types gives, to the bit, what the same values give as f32: each tensor has a type
+// of its own here, and training adapters, evaluation and generation read it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -22,19 +22,23 @@ struct Stored {
   std::vector<float> values;  // what the bytes stand for
 };
 
-// Values of matrices become multiples of 2^-7 (a scale that all types have) in [-1, 1): exact in every type but int4,
-// which gets 2^-4.
+// Values of matrices become multiples of 2^-7 (a scale that all types have) in [-1, 1): exact in every type
+// but int4, which gets 2^-4.
 Stored store_as(v1::DType dtype, const v1::Tensor& tensor, std::vector<float> values) {
   Stored stored{dtype, {}, std::move(values)};
   const bool small = dtype == v1::DTYPE_I4_BLOCK32, blocks = small || dtype == v1::DTYPE_I8_BLOCK32;
   const float scale = small ? 0x1p-4f : 0x1p-7f;
   const float most = small ? 7 : 127;
-  for (float& v : stored.values) v = std::clamp(std::nearbyintf(v / scale), -most - 1, most) * scale + 0.0f;  // no -0
+  for (float& v : stored.values) {
+    v = std::clamp(std::nearbyintf(v / scale), -most - 1, most) * scale + 0.0f;  // no -0
+  }
   v1::Tensor described = tensor;
   described.set_dtype(dtype);
   stored.bytes.resize(store::tensor_bytes(described));
   const size_t columns = tensor.shape(1);
-  const auto put = [&](size_t at, auto value) { std::memcpy(stored.bytes.data() + at, &value, sizeof(value)); };
+  const auto put = [&](size_t at, auto value) {
+    std::memcpy(stored.bytes.data() + at, &value, sizeof(value));
+  };
   for (size_t i = 0; i < stored.values.size(); ++i) {
     const float value = stored.values[i];
     const uint32_t bits = std::bit_cast<uint32_t>(value);
@@ -43,7 +47,8 @@ Stored store_as(v1::DType dtype, const v1::Tensor& tensor, std::vector<float> va
     if (dtype == v1::DTYPE_F32) put(4 * i, value);
     if (dtype == v1::DTYPE_BF16) put(2 * i, static_cast<uint16_t>(bits >> 16));
     if (dtype == v1::DTYPE_F16) {  // normal values and zero alone
-      put(2 * i, static_cast<uint16_t>(value == 0 ? 0 : (bits >> 16 & 0x8000) | ((bits >> 13 & 0x3ffff) - (112 << 10))));
+      const uint32_t half = (bits >> 16 & 0x8000) | ((bits >> 13 & 0x3ffff) - (112 << 10));
+      put(2 * i, static_cast<uint16_t>(value == 0 ? 0 : half));
     }
     if (dtype == v1::DTYPE_I8_BLOCK32) put(row + c, static_cast<int8_t>(q));
     if (small) stored.bytes[row + c / 2] |= static_cast<std::byte>((q + 8) << (c % 2 * 4));
@@ -71,7 +76,8 @@ struct Packs {
         std::vector<float> plain = family_values(config, tensor, ++seed);
         const std::vector<uint64_t> shape(tensor.shape().begin(), tensor.shape().end());
         const bool matrix = shape.size() == 2;
-        values.push_back(matrix ? store_as(types[seed % types.size()], tensor, plain) : Stored{v1::DTYPE_F32, {}, plain});
+        values.push_back(matrix ? store_as(types[seed % types.size()], tensor, plain)
+                                : Stored{v1::DTYPE_F32, {}, plain});
         const Stored& v = values.back();
         const void* data = matrix ? static_cast<const void*>(v.bytes.data()) : v.values.data();
         as_stored.push_back({tensor.name(), shape, data, v.dtype});
@@ -97,7 +103,9 @@ std::vector<float> outputs(const v1::ModelConfig& config, const std::vector<stor
   options.adapters = lora_targets(config, {Module::kQkv, Module::kOut, Module::kUp, Module::kDown}, 2, 4);
   const auto segments = store::Segments::open(files, store::Residency::kMapped);
   const auto model = Model::open(config, *segments, options, pool);
-  for (const Parameter& p : model->parameters()) std::copy_n(noise(3, p.elements, 0.3f).data(), p.elements, p.value);
+  for (const Parameter& p : model->parameters()) {
+    std::copy_n(noise(3, p.elements, 0.3f).data(), p.elements, p.value);
+  }
   std::vector<float> all = {static_cast<float>(model->forward_backward(kBatch, 1, 0, {}).sum)};
   for (const Parameter& p : model->parameters()) all.insert(all.end(), p.grad, p.grad + p.elements);
   model->begin_generation(11);
@@ -113,7 +121,8 @@ TEST(Storage, GivesTheBitsOfItsValuesAsF32) {
   for (const auto& [name, config] : family_configs()) {
     SCOPED_TRACE(name);
     const Packs packs(config,
-                      {v1::DTYPE_I8_BLOCK32, v1::DTYPE_BF16, v1::DTYPE_I4_BLOCK32, v1::DTYPE_F16, v1::DTYPE_F32});
+                      {v1::DTYPE_I8_BLOCK32, v1::DTYPE_BF16, v1::DTYPE_I4_BLOCK32, v1::DTYPE_F16,
+                       v1::DTYPE_F32});
     const std::vector<float> stored = outputs(config, packs.stored), f32 = outputs(config, packs.f32);
     ASSERT_EQ(stored.size(), f32.size());
     for (size_t i = 0; i < f32.size(); ++i) {

@@ -1,4 +1,5 @@
-// Small odd configurations of every family and of every mix of features that none of them has yet. Tests only.
+// Small odd configurations of every family and of every mix of features that none of them has yet. Tests
+// only.
 #pragma once
 
 #include <map>
@@ -119,7 +120,8 @@ inline std::map<std::string, v1::ModelConfig> family_configs() {
 }
 
 // Reproducible weights: noise about 1 for norms' weights that multiply as they are, about 0 for all others.
-inline std::vector<float> family_values(const v1::ModelConfig& config, const v1::Tensor& tensor, uint64_t seed) {
+inline std::vector<float> family_values(const v1::ModelConfig& config, const v1::Tensor& tensor,
+                                        uint64_t seed) {
   uint64_t count = 1;
   for (const uint64_t size : tensor.shape()) count *= size;
   const bool norm = tensor.name().ends_with("norm.weight") && config.norm() != v1::NORM_RMS_PLUS_ONE;

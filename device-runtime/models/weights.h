@@ -26,7 +26,8 @@ Block bind_block(const v1::ModelConfig& config, uint32_t layer, const Tensors& t
                  const Adapters& adapters, const RopeTables& rope);
 // d_tokens is the segment's own gradient; the decoder replaces it when the embedding is tied.
 nn::Embedding bind_embedding(const v1::ModelConfig& config, const Tensors& tensors);
-nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, i64 channels, const Tensors& tensors);
+nn::Norm bind_norm(const v1::ModelConfig& config, const std::string& name, i64 channels,
+                   const Tensors& tensors);
 // name: "embed.tokens" of the embedding segment when tied, else "lm_head.weight" of the final one.
 nn::Head bind_head(const v1::ModelConfig& config, const std::string& name, const Tensors& tensors);
 

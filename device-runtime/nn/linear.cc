@@ -44,7 +44,8 @@ void adapters_forward(const Pass& pass, const Linear& linear, i64 rows, const fl
                   rows, 0, {.compute = pass.compute}, pass.scratch.kernel);
     transpose(adapter.rows, r, adapter.b, pass.scratch.b_t);
     kernels::gemm(pass.pool, GemmOp::kTN, rows, adapter.rows, r, low, rows, pass.scratch.b_t, adapter.rows,
-                  y + adapter.row_begin, linear.out, 1, {.alpha = adapter.scale, .compute = pass.compute}, pass.scratch.kernel);
+                  y + adapter.row_begin, linear.out, 1, {.alpha = adapter.scale, .compute = pass.compute},
+                  pass.scratch.kernel);
   }
 }
 
@@ -60,12 +61,14 @@ void adapters_backward(const Pass& pass, const Linear& linear, i64 rows, const f
     const float* dy_rows = dy + adapter.row_begin;
     if (trained) {  // dB = scale * dy^T (A x)^T
       kernels::gemm(pass.pool, GemmOp::kNN, r, adapter.rows, rows, adapter.saved_low, rows, dy_rows,
-                    linear.out, scratch.d_b_t, adapter.rows, 0, {.alpha = adapter.scale, .compute = pass.compute}, scratch.kernel);
+                    linear.out, scratch.d_b_t, adapter.rows, 0,
+                    {.alpha = adapter.scale, .compute = pass.compute}, scratch.kernel);
       add_transposed(adapter.rows, r, scratch.d_b_t, adapter.d_b);
     }
     transpose(adapter.rows, r, adapter.b, scratch.b_t);
     kernels::gemm(pass.pool, GemmOp::kNT, r, rows, adapter.rows, scratch.b_t, adapter.rows, dy_rows,
-                  linear.out, scratch.low, rows, 0, {.alpha = adapter.scale, .compute = pass.compute}, scratch.kernel);
+                  linear.out, scratch.low, rows, 0, {.alpha = adapter.scale, .compute = pass.compute},
+                  scratch.kernel);
     if (trained) {  // dA = (scale * dy B)^T x
       kernels::gemm(pass.pool, GemmOp::kNN, r, linear.in, rows, scratch.low, rows, input, linear.in,
                     adapter.d_a, linear.in, 1, {.compute = pass.compute}, scratch.kernel);

@@ -17,8 +17,8 @@ struct QueryKey {
   bool turned() const { return angles != nullptr; }
 };
 
-// qkv [N, (H + 2 Hkv) D] -> out, which may be qkv when there is no norm or no backward follows. With a norm rstd
-// [N, H + Hkv] is written; the backward reads it and qkv.
+// qkv [N, (H + 2 Hkv) D] -> out, which may be qkv when there is no norm or no backward follows. With a norm
+// rstd [N, H + Hkv] is written; the backward reads it and qkv.
 void query_key_forward(const Pass& pass, const Attention& attention, const QueryKey& query_key,
                        const float* qkv, float* out, float* rstd);
 // d_qkv [N, (H + 2 Hkv) D]: the gradient of out comes in, that of qkv goes out.

@@ -1,5 +1,5 @@
-// The end of a residual branch: y = residual + dropout(norm(linear(x))); the norm is Gemma's post norm, which most
-// families lack.
+// The end of a residual branch: y = residual + dropout(norm(linear(x))); the norm is Gemma's post norm, which
+// most families lack.
 #pragma once
 
 #include "nn/linear.h"

@@ -16,8 +16,8 @@ inline constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 40;
 // of 0, or a product that no segment could hold.
 uint64_t tensor_elements(const v1::Tensor& tensor);
 
-// Bytes of a tensor of this type and shape (proto/mft/v1/model.proto, enum DType). Failure as tensor_elements, and
-// model.dtype-unsupported for an unknown type or one in blocks that is no matrix.
+// Bytes of a tensor of this type and shape (proto/mft/v1/model.proto, enum DType). Failure as
+// tensor_elements, and model.dtype-unsupported for an unknown type or one in blocks that is no matrix.
 uint64_t tensor_bytes(const v1::Tensor& tensor);
 
 // Size (of the file, a multiple of 64 KiB), each tensor's name, shape, bytes and offset; no two tensors

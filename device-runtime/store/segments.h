@@ -30,7 +30,8 @@ struct SegmentFile {
 
 enum class Residency {
   kMapped,   // read-only pages of the file; writing is an error
-  kPrivate,  // copied into memory of our own, BF16 and F16 as F32; writable. Failure store.read-only for blocks
+  // Copied into memory of our own, BF16 and F16 as F32; writable. Failure store.read-only for blocks.
+  kPrivate,
 };
 
 // A tensor of a resident segment. Valid while the Pin it came from is alive.

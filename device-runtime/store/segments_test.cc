@@ -122,7 +122,8 @@ TEST_F(SegmentsTest, OtherTypesAreNotReadAsF32) {
 // Full fine-tuning of a model that is stored in halves.
 TEST_F(SegmentsTest, PrivateHalvesBecomeF32) {
   const uint16_t bf16[] = {0x3f80, 0xc049, 0x0001, 0xff80};             // 1, -3.140625, 2^-133, -infinity
-  const uint16_t f16[] = {0x3c00, 0xc248, 0x0001, 0x83ff, 0x7c00, 0x0400};  // 1, -3.140625, subnormals, inf, least
+  // 1, -3.140625, the least and the greatest subnormal, infinity, the least normal value
+  const uint16_t f16[] = {0x3c00, 0xc248, 0x0001, 0x83ff, 0x7c00, 0x0400};
   const NamedTensor tensors[] = {{"b", {2, 2}, bf16, v1::DTYPE_BF16}, {"w", {5, 7}, weight_.data()},
                                  {"h", {6}, f16, v1::DTYPE_F16}};
   const v1::Segment description = write_segment(folder_ / "h", "h", tensors);
@@ -144,7 +145,9 @@ TEST_F(SegmentsTest, PrivateHalvesBecomeF32) {
   const v1::Segment other = write_segment(folder_ / "m", "m", large);
   const auto widened = Segments::open({{other, folder_ / "m"}}, Residency::kPrivate);
   const float* m = widened->pin(0).f32("m", {700001});
-  for (size_t i = 0; i < many.size(); ++i) ASSERT_EQ(std::bit_cast<uint32_t>(m[i]), uint32_t{many[i]} << 16) << i;
+  for (size_t i = 0; i < many.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(m[i]), uint32_t{many[i]} << 16) << i;
+  }
 }
 
 TEST_F(SegmentsTest, BlocksAreForReading) {

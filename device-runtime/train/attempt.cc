@@ -17,7 +17,7 @@ v1::AttemptStarted attempt_started(const RunContext& context, const OpenModel& o
   started.set_threads(static_cast<std::uint32_t>(opened.pool->threads()));
   started.set_abi(abi_name());
   started.set_isa(std::string(kernels::isa()));
-  started.set_numeric_class(std::string(kernels::numeric_class()));
+  started.set_numeric_class(std::string(kernels::numeric_class(compute_of(context.spec))));
   started.set_parameters(opened.model->parameter_count());
   started.set_trainable_parameters(opened.model->trainable_count());
   return started;

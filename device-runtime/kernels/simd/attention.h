@@ -54,7 +54,8 @@ MFT_INLINE i64 mask_scores(float* scores, const Seen& seen) {
   return end;
 }
 
-// Raw scores [0, end) become softcap * tanh(scale * score / softcap), up to the end of the last group of lanes.
+// Raw scores [0, end) become softcap * tanh(scale * score / softcap), up to the end of the last group of
+// lanes.
 MFT_INLINE void cap_scores(float* scores, i64 end, float scale, float softcap) {
   const Lanes inner = set(scale / softcap), outer = set(softcap);
   for (i64 j = 0; j < end; j += kLanes) store(mul(tanh(mul(load(scores + j), inner)), outer), scores + j);

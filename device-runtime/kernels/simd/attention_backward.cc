@@ -104,11 +104,13 @@ class Backward {
     }
     for (i64 j = end; j < keys_; ++j) p[j] = ds[j] = 0.0f;
     if (q > 0 && s_.window != 1) return;
-    // A query that sees one key gives it all its weight, whatever the score: the gradient is 0, without rounding.
+    // A query that sees one key gives it all its weight, whatever the score: the gradient is 0, without
+    // rounding.
     for (i64 j = 0; j < keys_; ++j) ds[j] = 0.0f;
   }
 
-  // p holds capped scores (-infinity behind the mask, where the probability is 0 and the slope must be finite).
+  // p holds capped scores (-infinity behind the mask, where the probability is 0 and the slope must be
+  // finite).
   void capped_gradients(i64 end, const Lanes& offset, const Lanes& mean, float* p, float* ds) const {
     const Lanes lowest = set(-s_.softcap), inverse = set(1.0f / s_.softcap), scale = set(s_.scale);
     for (i64 j = 0; j < end; j += kLanes) {
