@@ -1,5 +1,6 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   bitsOf,
@@ -9,11 +10,13 @@ import {
   temporaryFolder,
   writeResult,
 } from '../../../test/support/model-folders.ts';
+import { MftError } from '../../base/errors.ts';
 import { importFolder } from '../import.ts';
 import { type JsonObject, parseJsonObject } from '../json.ts';
 import { openPack } from '../pack/read.ts';
 import type { AdapterInit, ModelPack } from '../types.ts';
 import { exportResult, openAdapter } from './index.ts';
+import { parsePeftConfig } from './peft-config.ts';
 import { openResult } from './result.ts';
 
 const dir = await temporaryFolder();
@@ -190,4 +193,27 @@ test.each([
   const error = await failureOf(attempt(change));
   expect(error.message).toMatch(message);
   expect(error.code).toBe('model.bad-adapter');
+});
+
+test('whatever a configuration says, it is understood or refused with words', () => {
+  const fields = Object.keys(theirs);
+  const text = fc.oneof(
+    fc.string(),
+    fc.constantFrom('(a+)+$', 'q_proj', '.*', '[', 'all-linear', '__proto__'),
+  );
+  const value = fc.oneof(fc.jsonValue(), text, fc.array(text), fc.dictionary(text, fc.jsonValue()));
+  let understood = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...fields), value, (field, value) => {
+      try {
+        const parsed = parsePeftConfig({ ...theirs, [field]: value }, 'adapter_config.json');
+        parsed.isTargeted?.(['model.layers.0.self_attn.q_proj']);
+        understood += 1;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MftError);
+      }
+    }),
+    { numRuns: 500 },
+  );
+  expect(understood).toBeGreaterThan(10);
 });
