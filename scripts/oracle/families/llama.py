@@ -12,7 +12,7 @@ CASES = {
                  T=13, seed=41, schedule="cosine",
                  lora={"qv": dict(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"])}),
     # Some wavelengths are short, some long, some between; positions go four times beyond the original 32.
-    "scaled": dict(V=71, C=20, H=4, KV=2, D=16, F=36, L=2, tied=False, rope=dict(LLAMA3, rope_theta=5e5), B=1, T=127,
+    "scaled": dict(V=71, C=20, H=2, KV=1, D=128, F=36, L=2, tied=False, rope=dict(LLAMA3, rope_theta=5e5), B=1, T=127,
                    seed=42, schedule="linear",
                    lora={"all": dict(r=3, lora_alpha=2, target_modules="all-linear", use_rslora=True)}),
     "biased": dict(V=61, C=20, H=2, KV=2, D=80, F=30, L=1, tied=False, bias=True,
