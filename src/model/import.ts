@@ -1,115 +1,88 @@
-/** A Hugging Face folder becomes a model pack. */
-import { readdir, stat } from 'node:fs/promises';
+/** A Hugging Face folder or a GGUF file becomes a model pack. */
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExitCode, MftError } from '../base/errors.ts';
 import type { Operation } from '../base/progress.ts';
 import { familyOf } from './families/index.ts';
 import type { Family, HfTensor } from './families/types.ts';
-import { readBounded, readJsonObject } from './json.ts';
 import { elementsIn, type TensorPiece } from './pack/encode.ts';
 import { canonicalSegments } from './pack/layout.ts';
 import { chosenType } from './pack/storage.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
-import { openSafetensors, openSharded, type SafetensorsReader } from './safetensors/reader.ts';
+import { isGgufName, type ModelSource, openSource, type SourceWeights } from './source.ts';
 import { elementsOf, inPieces, readPieces, readTransposed } from './tensors/stream.ts';
-import { readTokenizer, SIDE_FILES, TOKENIZER_SIDE_FILES } from './tokenizer-files.ts';
+import { readTokenizer, TOKENIZER_SIDE_FILES, type Tokenizer } from './tokenizer-files.ts';
 import type { ModelConfig, PackManifest, StorageType, WeightType } from './types.ts';
 
-const MAX_CONFIG_BYTES = 16 << 20;
-
 export interface ImportOptions extends Operation {
-  /** A folder with tokenizer.json, when the model's own has none; 'none': make a pack that can't read text. */
+  /** A folder with tokenizer.json, when the model has none of its own; 'none': make a pack that can't read text. */
   tokenizer?: string | undefined;
   /** How the matrices are stored in the pack; 'auto' when absent. */
   dtype?: WeightType | undefined;
 }
 
-/** config.json of a Hugging Face folder, understood. @throws MftError naming the field. */
-export async function readModelConfig(dir: string): Promise<ModelConfig> {
-  const path = join(dir, 'config.json');
-  const raw = await readJsonObject(path, MAX_CONFIG_BYTES);
-  const config = familyOf(raw.model_type, path).readConfig(raw, path);
+/** The configuration of a Hugging Face folder or GGUF file, understood. @throws MftError naming the field. */
+export async function readModelConfig(path: string): Promise<ModelConfig> {
+  return understand(await openSource(path));
+}
+
+function understand({ config: raw, configPath }: ModelSource): ModelConfig {
+  const config = familyOf(raw.model_type, configPath).readConfig(raw, configPath);
   const fault = configFault(config);
   if (fault !== undefined)
-    throw new MftError(`${path}: ${fault}`, { code: 'model.bad-config-field', exit: ExitCode.usage });
+    throw new MftError(`${configPath}: ${fault}`, { code: 'model.bad-config-field', exit: ExitCode.usage });
   return config;
 }
 
-/** Imports `dir` into the new folder `target`. @throws MftError naming file, field or tensor. */
-export async function importFolder(
-  dir: string,
+/** Imports a Hugging Face folder or GGUF file into the new folder `target`. @throws MftError naming file, field or tensor. */
+export async function importSource(
+  path: string,
   target: string,
   options: ImportOptions = {},
 ): Promise<PackManifest> {
-  const config = await readModelConfig(dir);
-  const family = familyOf(config.family, dir);
-  const tokenizer =
-    options.tokenizer === 'none' ? undefined : await readTokenizer(options.tokenizer ?? dir, config);
-  const sideFiles = await readSideFiles(
-    dir,
-    tokenizer === undefined ? SIDE_FILES : SIDE_FILES.filter((name) => !TOKENIZER_SIDE_FILES.includes(name)),
-  );
+  const source = await openSource(path);
+  const config = understand(source);
+  const family = familyOf(config.family, path);
+  const tokenizer = await tokenizerOf(source, config, options.tokenizer);
+  const sideFiles = await source.sideFiles();
+  for (const name of TOKENIZER_SIDE_FILES) sideFiles.delete(name);
   for (const [name, bytes] of tokenizer?.files ?? []) sideFiles.set(name, bytes);
 
-  const reader = await openWeights(dir);
+  const weights = await source.openWeights();
   try {
-    const source = matchTensors(reader, family, config, dir);
-    await checkTied(reader, family, config, source.prefix, dir);
+    const { prefix, parts: partsOf } = matchTensors(weights, family, config, source);
+    await checkTied(weights, family, config, prefix, source);
     const typeOf = (tensor: string) =>
-      chosenType(
-        tensor,
-        options.dtype ?? 'auto',
-        sourceType(reader, source.parts.get(tensor) ?? [], source.prefix),
-      );
-    const counter = progressCounter(reader, options);
+      chosenType(tensor, options.dtype ?? 'auto', sourceType(weights, partsOf.get(tensor) ?? [], prefix));
+    const counter = progressCounter(weights, options);
     return await writePack(
       target,
       {
         config,
-        source: dir,
+        source: path,
         tokenizer: tokenizer?.compiled,
         sideFiles,
         typeOf,
         pieces(tensor) {
-          const [parts, type] = [source.parts.get(tensor) ?? [], typeOf(tensor)];
-          return counter(canonicalPieces(reader, parts, source.prefix, type), type);
+          const [parts, type] = [partsOf.get(tensor) ?? [], typeOf(tensor)];
+          return counter(canonicalPieces(weights, parts, prefix, type), type);
         },
       },
       options.signal === undefined ? {} : { signal: options.signal },
     );
   } finally {
-    await reader.close();
+    await weights.close();
   }
 }
 
-async function openWeights(dir: string): Promise<SafetensorsReader> {
-  const names = new Set(await readdir(dir));
-  if (names.has('model.safetensors')) return openSafetensors(join(dir, 'model.safetensors'));
-  if (names.has('model.safetensors.index.json')) return openSharded(dir, 'model.safetensors.index.json');
-  const pickled = [...names].some((name) => /^pytorch_model.*\.bin(\.index\.json)?$/.test(name));
-  throw new MftError(
-    `${dir} has no model.safetensors${pickled ? ', only PyTorch pickles, which mft does not run' : ''}`,
-    {
-      code: 'model.file-missing',
-      exit: ExitCode.usage,
-      suggestions: [
-        pickled
-          ? 'Save it as safetensors: AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT)'
-          : 'Give the folder that a Hugging Face model was downloaded or saved to.',
-      ],
-    },
-  );
-}
-
-async function readSideFiles(dir: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
-  const files = new Map<string, Uint8Array>();
-  for (const name of names) {
-    const path = join(dir, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile()) files.set(name, await readBounded(path, 256 << 20));
-  }
-  return files;
+async function tokenizerOf(
+  source: ModelSource,
+  config: ModelConfig,
+  chosen: string | undefined,
+): Promise<Tokenizer | undefined> {
+  if (chosen === 'none') return undefined;
+  return await readTokenizer(chosen ?? source.tokenizer ?? new Map(), config);
 }
 
 interface MatchedTensors {
@@ -120,12 +93,16 @@ interface MatchedTensors {
 
 /** Every tensor that the model needs is there in its shape and type, and nothing else is there. */
 function matchTensors(
-  reader: SafetensorsReader,
+  reader: SourceWeights,
   family: Family,
   config: ModelConfig,
-  dir: string,
+  source: ModelSource,
 ): MatchedTensors {
-  const list = hfTensors(family, config);
+  const list = hfTensors(family, config).map((item) =>
+    source.conv1dAsRows && item.transposed
+      ? { ...item, transposed: false, hfShape: [...item.hfShape].reverse() }
+      : item,
+  );
   const anchor = list[0]?.hf ?? '';
   const prefix =
     reader.entries.has(`${family.prefix}${anchor}`) || !reader.entries.has(anchor) ? family.prefix : '';
@@ -145,7 +122,7 @@ function matchTensors(
         code: 'model.tensor-shape',
         text: `${name} has shape [${entry.shape.join(', ')}], ${wanted} is expected`,
       });
-    else if (!['F32', 'BF16', 'F16'].includes(entry.dtype))
+    else if (entry.type === undefined)
       problems.push({
         code: 'model.unsupported-dtype',
         text: `${name} is stored as ${entry.dtype}, not F32, BF16 or F16`,
@@ -159,7 +136,7 @@ function matchTensors(
       text: `${name.slice(0, 200)} is no tensor of a ${family.modelType} model`,
     });
   }
-  if (problems.length > 0) throw tensorProblems(dir, problems);
+  if (problems.length > 0) throw tensorProblems(source, problems);
   for (const items of parts.values()) items.sort((a, b) => a.rowBegin - b.rowBegin);
   for (const { tensors } of canonicalSegments(config))
     for (const { name } of tensors) if (!parts.has(name)) throw new Error(`no source for ${name}`);
@@ -181,34 +158,34 @@ export function fullName(hf: string, prefix: string): string {
   return hf === HEAD ? hf : `${prefix}${hf}`;
 }
 
-function tensorProblems(dir: string, problems: { code: string; text: string }[]): MftError {
+function tensorProblems(source: ModelSource, problems: { code: string; text: string }[]): MftError {
   const [first] = problems;
   const shown = problems.slice(0, 5).map((problem) => `  ${problem.text}`);
   if (problems.length > 5) shown.push(`  ... and ${problems.length - 5} more`);
   return new MftError(
-    `the tensors in ${dir} are not those that its config.json describes:\n${shown.join('\n')}`,
+    `the tensors in ${source.path} are not those that its configuration describes:\n${shown.join('\n')}`,
     {
       code: first?.code ?? 'model.tensor-missing',
       exit: ExitCode.usage,
-      suggestions: ['Check that config.json and the weights belong together and are completely downloaded.'],
+      suggestions: ['Check that configuration and weights belong together and are completely downloaded.'],
     },
   );
 }
 
 /** A tied model may carry its head again; then it must be the same to the bit. */
 async function checkTied(
-  reader: SafetensorsReader,
+  reader: SourceWeights,
   family: Family,
   config: ModelConfig,
   prefix: string,
-  dir: string,
+  source: ModelSource,
 ): Promise<void> {
   if (!config.tiedEmbeddings || !reader.entries.has(HEAD)) return;
   const table = family.tensors(config).find((item) => item.tensor === 'embed.tokens');
   const name = fullName(table?.hf ?? '', prefix);
-  const shape = reader.shapes.get(HEAD) ?? [];
+  const shape = reader.entries.get(HEAD)?.shape ?? [];
   const differs = (why: string) =>
-    new MftError(`${dir}: ${HEAD} ${why}, but config.json ties it to ${name}`, {
+    new MftError(`${source.path}: ${HEAD} ${why}, but its configuration ties it to ${name}`, {
       code: 'model.tied-differs',
       exit: ExitCode.usage,
       suggestions: ['Set "tie_word_embeddings": false in config.json if the head is a tensor of its own.'],
@@ -226,7 +203,7 @@ async function checkTied(
 
 /** A canonical tensor, row by row, from its parts; as bytes where they are stored already as they are to be. */
 async function* canonicalPieces(
-  reader: SafetensorsReader,
+  reader: SourceWeights,
   parts: readonly HfTensor[],
   prefix: string,
   type: StorageType,
@@ -238,25 +215,24 @@ async function* canonicalPieces(
     const [rows = 0, columns = 1] = part.hfShape;
     const total = elementsOf(part.hfShape);
     if (part.transposed) yield* readTransposed(reader, name, rows, columns);
-    else if (isStored)
-      yield* inPieces(async (begin, end) => (await readStored(name, begin, end)).bytes, 0, total);
+    else if (isStored) yield* inPieces((begin, end) => readStored(name, begin, end), 0, total);
     else yield* readPieces(reader, name, 0, total);
   }
 }
 
-/** The type that keeps every part of a canonical tensor as it is: theirs, or f32 when they differ. */
-function sourceType(reader: SafetensorsReader, parts: readonly HfTensor[], prefix: string): StorageType {
-  const types = new Set(parts.map(({ hf }) => reader.entries.get(fullName(hf, prefix))?.dtype));
-  const [type] = types;
-  if (types.size !== 1) return 'f32';
-  return type === 'BF16' ? 'bf16' : type === 'F16' ? 'f16' : 'f32'; // matchTensors let no other pass
+/** The type that keeps every part of a canonical tensor best: theirs, or when they differ the narrowest float that does. */
+function sourceType(reader: SourceWeights, parts: readonly HfTensor[], prefix: string): StorageType {
+  const types = new Set(parts.map(({ hf }) => reader.entries.get(fullName(hf, prefix))?.type ?? 'f32'));
+  const [type = 'f32'] = types;
+  if (types.size === 1) return type;
+  return types.has('f32') || types.has('bf16') ? 'f32' : 'f16';
 }
 
 /** Counts values as they pass; a source of one type gives its bytes. */
-function progressCounter({ entries }: SafetensorsReader, { signal, onProgress }: Operation) {
+function progressCounter({ entries }: SourceWeights, { signal, onProgress }: Operation) {
   let [total, elements, done] = [0, 0, 0];
-  for (const { shape, begin, end } of entries.values()) {
-    total += end - begin;
+  for (const { shape, bytes } of entries.values()) {
+    total += bytes;
     elements += elementsOf(shape);
   }
   return async function* counted(
@@ -272,8 +248,8 @@ function progressCounter({ entries }: SafetensorsReader, { signal, onProgress }:
   };
 }
 
-/** Whether a folder looks like a Hugging Face model. */
-export async function isModelFolder(dir: string): Promise<boolean> {
-  const found = await stat(join(dir, 'config.json')).catch(() => undefined);
+/** Whether a path looks like something to import: a Hugging Face folder or a GGUF file. */
+export async function isModelSource(path: string): Promise<boolean> {
+  const found = await stat(isGgufName(path) ? path : join(path, 'config.json')).catch(() => undefined);
   return found?.isFile() === true;
 }

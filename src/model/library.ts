@@ -7,11 +7,12 @@ import { nearest } from '../base/nearest.ts';
 import { dataHome } from '../base/paths.ts';
 import type { Operation } from '../base/progress.ts';
 import { type CreateOptions, createRandom } from './create.ts';
-import { type ImportOptions, importFolder, isModelFolder, readModelConfig } from './import.ts';
+import { type ImportOptions, importSource, isModelSource, readModelConfig } from './import.ts';
 import { openPack } from './pack/read.ts';
 import { hashFile } from './pack/segment-file.ts';
 import { chosenType, storageTypeOf } from './pack/storage.ts';
 import { MANIFEST_FILE } from './pack/write.ts';
+import { isGgufName } from './source.ts';
 import { exists } from './staging.ts';
 import { SIDE_FILES } from './tokenizer-files.ts';
 import type { ModelConfig, ModelPack, ModelSummary, WeightType } from './types.ts';
@@ -45,14 +46,14 @@ export function checkModelName(name: string): string {
   });
 }
 
-/** Imports a Hugging Face folder under a name. @throws MftError model.exists when the name is taken, and importFolder's. */
+/** Imports a Hugging Face folder or GGUF file under a name. @throws MftError model.exists when it is taken, and importSource's. */
 export async function importModel(
   dir: string,
   name: string,
   options: ImportOptions & LibraryPlace = {},
 ): Promise<ModelPack> {
   const target = await freePlace(name, options);
-  await importFolder(resolve(dir), target, options);
+  await importSource(resolve(dir), target, options);
   return openPack(target, name);
 }
 
@@ -75,7 +76,7 @@ async function freePlace(name: string, place: LibraryPlace): Promise<string> {
 
 /**
  * A model by its name in the library, by the path of a pack folder (used where it is), or by the path of a Hugging Face
- * folder (imported under a name derived from its content, and found there the next time).
+ * folder or GGUF file (imported under a name derived from its content, and found there the next time).
  * @throws MftError model.unknown with the nearest known name, model.stored-otherwise, and what opening and importing
  * throw.
  */
@@ -131,7 +132,7 @@ async function locate(
   }
   const dir = resolve(reference);
   if (await exists(join(dir, MANIFEST_FILE))) return { dir, isPack: true };
-  if (await isModelFolder(dir)) return { dir, isPack: false };
+  if (await isModelSource(dir)) return { dir, isPack: false };
   throw await unknownModel(reference, isPath && (await exists(dir)), place);
 }
 
@@ -148,7 +149,7 @@ async function openFolder(dir: string, options: OpenOptions): Promise<ModelPack>
   const target = join(modelsFolder(options), name);
   if (!(await exists(target))) {
     try {
-      await importFolder(await realpath(dir), target, options);
+      await importSource(await realpath(dir), target, options);
     } catch (error) {
       // Another process may have imported the same folder meanwhile.
       if (!(error instanceof MftError && error.code === 'file.exists')) throw error;
@@ -160,6 +161,7 @@ async function openFolder(dir: string, options: OpenOptions): Promise<ModelPack>
 /** Hash of the bytes that an import reads, whatever the folder is called, and of how they are to be stored. */
 async function contentHash(dir: string, operation: OpenOptions): Promise<string> {
   const hash = createHash('sha256').update(`mft import 2 ${operation.dtype ?? 'auto'}\n`);
+  if (isGgufName(dir)) return hash.update(await hashFile(dir, operation.signal)).digest('hex');
   const names = (await readdir(dir)).filter(
     (name) => SIDE_FILES.includes(name) || /\.safetensors(\.index\.json)?$/.test(name),
   );
@@ -176,7 +178,7 @@ async function unknownModel(reference: string, isThere: boolean, place: LibraryP
   const isPath = /[\\/]/.test(reference);
   return new MftError(
     isThere
-      ? `${reference} is neither a model pack (pack.pb) nor a Hugging Face folder (config.json)`
+      ? `${reference} is no model pack (pack.pb), Hugging Face folder (config.json) or GGUF file`
       : isPath
         ? `there is no folder ${reference}`
         : `there is no model "${reference}", neither in the library nor as a folder`,
@@ -186,7 +188,7 @@ async function unknownModel(reference: string, isThere: boolean, place: LibraryP
       suggestions: [
         ...(meant === undefined ? [] : [`Did you mean ${meant}?`]),
         ...(names.length === 0 ? [] : [`Models: ${names.join(', ')}.`]),
-        'mft model import DIR --name NAME takes a folder downloaded from Hugging Face; mft itself downloads nothing.',
+        'mft model import PATH --name NAME takes a folder downloaded from Hugging Face or a GGUF file; mft itself downloads nothing.',
       ],
     },
   );

@@ -32,26 +32,22 @@ export interface Tokenizer {
 }
 
 /**
- * Reads `place`, a folder with tokenizer.json or the file itself.
- * @throws MftError model.tokenizer-missing, model.tokenizer-too-large-for-model, tokenizer.*.
+ * Compiles the tokenizer of `place`: a folder with tokenizer.json, that file itself, or the files by name.
+ * @throws MftError model.tokenizer-missing, model.tokenizer-mismatch, tokenizer.*.
  */
-export async function readTokenizer(place: string, limit?: { vocabSize: number }): Promise<Tokenizer> {
-  const isFile = (await stat(place).catch(() => undefined))?.isFile() === true;
-  const dir = isFile ? dirname(place) : place;
-  const files = new Map<string, Uint8Array>();
-  for (const name of TOKENIZER_SIDE_FILES) {
-    const path = isFile && name === 'tokenizer.json' ? place : join(dir, name);
-    if (isFile && name !== 'tokenizer.json' && basename(place) !== 'tokenizer.json') continue;
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile()) files.set(name, await readBounded(path, MAX_TOKENIZER_BYTES));
-  }
+export async function readTokenizer(
+  place: string | ReadonlyMap<string, Uint8Array>,
+  limit?: { vocabSize: number },
+): Promise<Tokenizer> {
+  const files = typeof place === 'string' ? await readFiles(place) : new Map(place);
+  const shown = typeof place === 'string' ? place : 'the model';
   const json = files.get('tokenizer.json');
-  if (json === undefined) throw missing(dir, files);
+  if (json === undefined) throw missing(shown, files);
   const compiled = compileTokenizer(json, { tokenizerConfig: files.get('tokenizer_config.json') });
   const description = describeTokenizer(compiled);
-  if (limit !== undefined && description.vocabSize > limit.vocabSize)
+  if (limit !== undefined && description.textVocabSize > limit.vocabSize)
     throw new MftError(
-      `the tokenizer of ${place} has ids up to ${description.vocabSize - 1}, the model's vocabulary ends at ${limit.vocabSize - 1}`,
+      `the tokenizer of ${shown} has ids up to ${description.textVocabSize - 1}, the model's vocabulary ends at ${limit.vocabSize - 1}`,
       {
         code: 'model.tokenizer-mismatch',
         exit: ExitCode.usage,
@@ -61,8 +57,21 @@ export async function readTokenizer(place: string, limit?: { vocabSize: number }
   return { compiled, description, files };
 }
 
-function missing(dir: string, files: ReadonlyMap<string, Uint8Array>): MftError {
-  return new MftError(`${dir} has no tokenizer.json`, {
+async function readFiles(place: string): Promise<Map<string, Uint8Array>> {
+  const isFile = (await stat(place).catch(() => undefined))?.isFile() === true;
+  const dir = isFile ? dirname(place) : place;
+  const files = new Map<string, Uint8Array>();
+  for (const name of TOKENIZER_SIDE_FILES) {
+    const path = isFile && name === 'tokenizer.json' ? place : join(dir, name);
+    if (isFile && name !== 'tokenizer.json' && basename(place) !== 'tokenizer.json') continue;
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile()) files.set(name, await readBounded(path, MAX_TOKENIZER_BYTES));
+  }
+  return files;
+}
+
+function missing(shown: string, files: ReadonlyMap<string, Uint8Array>): MftError {
+  return new MftError(`${shown} has no tokenizer.json`, {
     code: 'model.tokenizer-missing',
     exit: ExitCode.usage,
     suggestions: [

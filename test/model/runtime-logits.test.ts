@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { exportResult, openAdapter } from '../../src/model/export/index.ts';
 import { openResult } from '../../src/model/export/result.ts';
-import { importFolder } from '../../src/model/import.ts';
+import { importSource } from '../../src/model/import.ts';
 import { type ModelPack, openPack } from '../../src/model/index.ts';
 import { runtimeLogits } from '../support/logits-tool.ts';
 import { temporaryFolder, writeResult } from '../support/model-folders.ts';
@@ -20,7 +20,7 @@ const fresh = () => join(dir, `${serial++}`);
 
 async function imported(folder: string): Promise<ModelPack> {
   const target = fresh();
-  await importFolder(folder, target, { tokenizer: 'none' });
+  await importSource(folder, target, { tokenizer: 'none' });
   return openPack(target);
 }
 
@@ -45,7 +45,7 @@ async function worst(family: string, name: string, pack: ModelPack, result?: str
   return Math.max(...differences); // NaN if one is
 }
 
-const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-gemma3', 'hf-llama'];
+const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-qwen3', 'hf-gemma3', 'hf-llama'];
 const NAMES = ['single-f32', 'sharded-bf16', 'single-f16', 'merged-f32'];
 const folders = FAMILIES.flatMap((family) => NAMES.map((name) => [family, name] as const));
 

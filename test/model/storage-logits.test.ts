@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createRandom } from '../../src/model/create.ts';
-import { importFolder } from '../../src/model/import.ts';
+import { importSource } from '../../src/model/import.ts';
 import { type ModelPack, openPack, STORAGE_TYPES } from '../../src/model/index.ts';
 import { runtimeLogits } from '../support/logits-tool.ts';
 import { temporaryFolder } from '../support/model-folders.ts';
@@ -27,13 +27,13 @@ async function difference(pack: ModelPack, tokens: readonly number[]): Promise<n
 }
 
 const tokens = [3, 50, 0, 17, 17, 42, 9, 1, 33];
-const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-gemma3', 'hf-llama'];
+const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-qwen3', 'hf-gemma3', 'hf-llama'];
 
 test.each(FAMILIES.flatMap((family) => STORAGE_TYPES.map((dtype) => [family, dtype] as const)))(
   '%s as %s',
   async (family, dtype) => {
     const target = join(dir, `${serial++}`);
-    await importFolder(join(fixtures, family, 'single-f32'), target, { tokenizer: 'none', dtype });
+    await importSource(join(fixtures, family, 'single-f32'), target, { tokenizer: 'none', dtype });
     expect(await difference(await openPack(target), tokens)).toBeLessThan(1e-5);
   },
 );

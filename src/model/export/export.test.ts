@@ -11,7 +11,7 @@ import {
   writeResult,
 } from '../../../test/support/model-folders.ts';
 import { mft } from '../../protocol/index.ts';
-import { importFolder } from '../import.ts';
+import { importSource } from '../import.ts';
 import { type JsonObject, parseJsonObject } from '../json.ts';
 import { openPack } from '../pack/read.ts';
 import { openSharded } from '../safetensors/reader.ts';
@@ -25,7 +25,7 @@ import { openResult } from './result.ts';
 const dir = await temporaryFolder();
 const single = join(FIXTURES, 'single-f32');
 const packDir = join(dir, 'pack');
-await importFolder(single, packDir, { tokenizer: 'none' });
+await importSource(single, packDir, { tokenizer: 'none' });
 const pack = await openPack(packDir);
 const cache = join(dir, 'cache');
 let serial = 0;
@@ -61,7 +61,7 @@ test('import then export gives back the tensors of transformers to the bit', asy
   expect(bitsOf(exported)).toEqual(bitsOf(source));
   expect(await json(join(out, 'config.json'))).toEqual(await json(join(single, 'config.json')));
   const again = fresh();
-  await importFolder(out, again, { tokenizer: 'none' });
+  await importSource(out, again, { tokenizer: 'none' });
   expect((await openPack(again)).files.map(({ sha256 }) => sha256)).toEqual(
     pack.files.map(({ sha256 }) => sha256),
   );

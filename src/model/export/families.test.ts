@@ -10,7 +10,7 @@ import {
   temporaryFolder,
   writeResult,
 } from '../../../test/support/model-folders.ts';
-import { importFolder } from '../import.ts';
+import { importSource } from '../import.ts';
 import { parseJsonObject } from '../json.ts';
 import { openPack } from '../pack/read.ts';
 import { openSharded } from '../safetensors/reader.ts';
@@ -26,7 +26,7 @@ const fresh = () => join(dir, `${serial++}`);
 
 async function imported(folder: string, dtype: WeightType = 'auto'): Promise<ModelPack> {
   const target = fresh();
-  await importFolder(join(fixtures, folder), target, { tokenizer: 'none', dtype });
+  await importSource(join(fixtures, folder), target, { tokenizer: 'none', dtype });
   return openPack(target);
 }
 
@@ -42,7 +42,7 @@ async function loraResult(family: string, pack: ModelPack): Promise<string> {
   return place;
 }
 
-const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-gemma3', 'hf-llama'];
+const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-qwen3', 'hf-gemma3', 'hf-llama'];
 
 test.each([...FAMILIES.map((family) => [family, 'single-f32']), ['hf-llama', 'biased-f32']])(
   '%s/%s: trained weights leave as transformers names and cuts them',

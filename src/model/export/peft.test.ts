@@ -11,7 +11,7 @@ import {
   writeResult,
 } from '../../../test/support/model-folders.ts';
 import { MftError } from '../../base/errors.ts';
-import { importFolder } from '../import.ts';
+import { importSource } from '../import.ts';
 import { type JsonObject, parseJsonObject } from '../json.ts';
 import { openPack } from '../pack/read.ts';
 import type { AdapterInit, ModelPack } from '../types.ts';
@@ -27,7 +27,7 @@ const json = async (path: string) => parseJsonObject(await readFile(path, 'utf8'
 
 async function packOf(family: string): Promise<ModelPack> {
   const target = fresh();
-  await importFolder(join(FIXTURES, '..', `hf-${family}`, 'single-f32'), target, { tokenizer: 'none' });
+  await importSource(join(FIXTURES, '..', `hf-${family}`, 'single-f32'), target, { tokenizer: 'none' });
   return openPack(target);
 }
 

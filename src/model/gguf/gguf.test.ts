@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { importSource } from '../import.ts';
 import { parseGgufHeader } from './header.ts';
 import { openGguf } from './reader.ts';
 
@@ -58,3 +59,18 @@ test('damaged headers never crash and never ask for more than the file has', () 
     }
   }
 });
+
+test.each(['gpt2', 'llama', 'qwen2', 'gemma3'])(
+  'a GGUF file of %s imports as the folder it was made of, to the bit',
+  async (name) => {
+    const fixtures = join(FIXTURE, '..');
+    const target = (from: string) => join(scratch, `${name}-${from}`);
+    const folder = await importSource(join(fixtures, `${name}-hf`), target('hf'), { tokenizer: 'none' });
+    const file = await importSource(join(fixtures, `${name}.gguf`), target('gguf'), { tokenizer: 'none' });
+    expect(file.config).toEqual(folder.config);
+    for (const [i, segment] of folder.segments.entries())
+      expect(Buffer.from(file.segments[i]?.sha256 ?? []).toString('hex'), segment.name).toBe(
+        Buffer.from(segment.sha256).toString('hex'),
+      );
+  },
+);

@@ -37,7 +37,7 @@ export async function* inPieces<T>(
 
 /** Elements [begin, end) of a tensor in pieces of at most `limit`. */
 export function readPieces(
-  reader: TensorReader,
+  reader: Pick<TensorReader, 'read'>,
   name: string,
   begin: number,
   end: number,
@@ -51,7 +51,7 @@ export function readPieces(
  * `limit` is read once; a larger one is read once for each piece of its transpose.
  */
 export async function* readTransposed(
-  reader: TensorReader,
+  reader: Pick<TensorReader, 'read'>,
   name: string,
   rows: number,
   columns: number,
