@@ -14,6 +14,7 @@ struct CrossEntropyShape {
   i64 channels = 0;  // C
   i64 vocab = 0;     // V
   float softcap = 0;  // logits become softcap * tanh(logit / softcap); 0: off
+  Compute compute = Compute::kF32;  // of the products
 };
 
 // The same for logits made elsewhere.
@@ -24,8 +25,10 @@ struct CrossEntropyResult {
   i64 tokens = 0;       // how many those are
 };
 
-// Bytes for the functions below; backward says whether cross_entropy_forward_backward is called.
-std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward);
+// Bytes for the functions below; backward says whether cross_entropy_forward_backward is called, weight_gradient
+// whether a dW may be asked for.
+std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward,
+                                    bool weight_gradient = true);
 
 // hidden [N, C]; W [V, C] contiguous; targets [N], each in [0, V) or kIgnoredTarget (else Failure
 // "kernels.target"). losses [N] or null: 0 for ignored rows.

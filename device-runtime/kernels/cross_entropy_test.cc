@@ -49,9 +49,7 @@ struct Problem {
   std::vector<std::int32_t> targets;
 };
 
-// Beyond 65536 tokens of vocabulary the logits are made by stretches, twice.
-TEST(CrossEntropy, GoesByStretchesForLargeVocabularies) {
-  const i64 N = 130, C = 8, V = 66000;
+void expect_close_to_reference(i64 N, i64 C, i64 V) {
   Problem p(N, C, V, true);
   ThreadPool pool(2);
   double loss_sum = 0;
@@ -64,6 +62,30 @@ TEST(CrossEntropy, GoesByStretchesForLargeVocabularies) {
   EXPECT_LT(relative_error(out[0], losses), 1e-6);
   EXPECT_LT(relative_error(out[1], d_hidden), 5e-6);
   EXPECT_LT(relative_error(out[2], dW), 5e-6);
+}
+
+// Several blocks of rows, several stretches of the vocabulary.
+TEST(CrossEntropy, KeepsABlocksExponentials) { expect_close_to_reference(700, 8, 3500); }
+
+// Beyond 163840 tokens of vocabulary dW needs the logits a second time.
+TEST(CrossEntropy, MakesLogitsAgainForLargeVocabularies) { expect_close_to_reference(40, 8, 164000); }
+
+// The largest logit comes last: what was summed before is scaled to nearly nothing.
+TEST(CrossEntropy, LargestLogitsMayComeLast) {
+  Problem p(20, 4, 7000, false);
+  for (i64 v = 0; v < p.shape.vocab; ++v) {
+    for (i64 c = 0; c < 4; ++c) p.W[static_cast<std::size_t>(4 * v + c)] *= static_cast<float>(v) / 100;
+  }
+  ThreadPool pool(1);
+  const Outputs out = p.compute(pool, nullptr);
+  std::vector<double> losses(20), d_hidden(80), dW = to_double(p.dW);
+  const std::vector<double> hidden = to_double(p.hidden), W = to_double(p.W);
+  reference::cross_entropy<double>(p.shape, hidden.data(), W.data(), p.targets.data(),
+                                   static_cast<double>(Problem::kScale), losses.data(), d_hidden.data(),
+                                   dW.data());
+  EXPECT_LT(relative_error(out[0], losses), 1e-6);
+  EXPECT_LT(relative_error(out[1], d_hidden), 1e-5);
+  EXPECT_LT(relative_error(out[2], dW), 1e-4);  // logits of some hundreds: their own error counts
 }
 
 TEST(CrossEntropy, AllRowsIgnoredIsNothing) {

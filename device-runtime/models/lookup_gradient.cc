@@ -9,7 +9,7 @@ using kernels::i64;
 LookupGradient::LookupGradient(i64 vocab, i64 channels)
     : channels_(channels),
       touched_(static_cast<size_t>(vocab)),
-      memory_(static_cast<uint64_t>(vocab * channels) * sizeof(float), "the gradient of the embedding") {}
+      memory_(static_cast<uint64_t>(vocab * channels) * sizeof(float), "the gradient of the embedding", /*sparse=*/true) {}
 
 void LookupGradient::touch(std::span<const int32_t> tokens) {
   for (const int32_t token : tokens) touched_[static_cast<size_t>(token)] = true;

@@ -80,7 +80,8 @@ class Planner {
     block->qk_rstd = shared_.qk_rstd;
   }
 
-  // The gradient of the MLP's inside is used up before that of attention begins, which may need q and k again.
+  // The gradient of the MLP's inside is used up before that of attention begins, which may need q and k
+  // again.
   void take_inner_gradients(bool training, BlockGradients* gradients) {
     gradients->inner = gradients->wide;
     if (!training || !(sizes_.mlp.gated || sizes_.qk_norm)) return;
@@ -184,7 +185,8 @@ size_t kernel_workspace(const v1::ModelConfig& config, const ModelOptions& optio
   nn::Head head;
   head.channels = sizes.hidden;
   head.vocab = sizes.vocab;
-  return std::max({bytes, nn::head_workspace(threads, head, rows, options.method != Method::kFrozen),
+  return std::max({bytes, nn::head_workspace(threads, head, rows, options.method != Method::kFrozen,
+                                      options.method == Method::kFull),
                    nn::attention_workspace(threads, sizes.attention, options.max_rows, options.max_length),
                    nn::attention_next_workspace(sizes.attention, sizes.positions)});
 }

@@ -27,7 +27,7 @@ HeadLoss head_loss_backward(const Pass& pass, const Head& head, const float* hid
 // logits [rows, V].
 void head_logits(const Pass& pass, const Head& head, i64 rows, const float* hidden, float* logits);
 
-// Kernel workspace of all three, in bytes.
-size_t head_workspace(int threads, const Head& head, i64 rows, bool backward);
+// Kernel workspace of all three, in bytes. weight_gradient: backward with a d_weight.
+size_t head_workspace(int threads, const Head& head, i64 rows, bool backward, bool weight_gradient);
 
 }  // namespace mft::nn

@@ -10,8 +10,15 @@
 #include "base/error.h"
 
 namespace mft::store {
+namespace {
 
-Memory::Memory(uint64_t bytes, const char* what) : bytes_(bytes) {
+#ifdef MADV_HUGEPAGE
+constexpr uint64_t kHugeFrom = uint64_t{8} << 20;
+#endif
+
+}  // namespace
+
+Memory::Memory(uint64_t bytes, const char* what, bool sparse) : bytes_(bytes) {
   if (bytes == 0) return;
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
@@ -21,6 +28,12 @@ Memory::Memory(uint64_t bytes, const char* what) : bytes_(bytes) {
         "Use LoRA, a smaller batch, a shorter sequence or a smaller model.");
   }
   data_ = static_cast<std::byte*>(data);
+#ifdef MADV_HUGEPAGE
+  // Advice: a kernel without huge pages says EINVAL, which changes nothing.
+  if (!sparse && bytes >= kHugeFrom) (void)madvise(data, bytes, MADV_HUGEPAGE);
+#else
+  (void)sparse;
+#endif
 }
 
 Memory::Memory(Memory&& other) noexcept
