@@ -101,6 +101,9 @@ std::string Tokenizer::decode(const std::vector<std::int32_t>& ids, bool skip_sp
 const std::vector<std::int32_t>& Tokenizer::prefix() const { return tables_->prefix(); }
 const std::vector<std::int32_t>& Tokenizer::suffix() const { return tables_->suffix(); }
 std::int32_t Tokenizer::vocab_size() const { return static_cast<std::int32_t>(tables_->token_count()); }
+std::int32_t Tokenizer::text_vocab_size() const {
+  return static_cast<std::int32_t>(tables_->text_token_count());
+}
 std::int32_t Tokenizer::bos() const { return id_or_none(tables_->bos()); }
 std::int32_t Tokenizer::eos() const { return id_or_none(tables_->eos()); }
 std::uint64_t Tokenizer::heap_operations() const { return words_->heap_operations(); }

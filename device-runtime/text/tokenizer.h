@@ -60,6 +60,9 @@ class Tokenizer {
   const std::vector<std::int32_t>& suffix() const;
 
   std::int32_t vocab_size() const;  // ids are below it; a model's embedding may have more rows
+  // Ids of what text becomes are below it, but for added tokens: a model may lack rows for these (Gemma 3's text
+  // models for <image_soft_token>).
+  std::int32_t text_vocab_size() const;
   std::int32_t bos() const;         // -1: none
   std::int32_t eos() const;         // -1: none
 

@@ -279,6 +279,7 @@ void TokenizerTables::check_added(const unsigned char* added, std::uint32_t coun
   special_.assign(token_count_, false);
   added_.reserve(count);
   std::string_view last;
+  std::vector<bool> is_added(token_count_);
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::uint32_t id = load32(added + std::size_t{8} * i);
     const std::uint32_t flags = load32(added + std::size_t{8} * i + 4);
@@ -291,7 +292,10 @@ void TokenizerTables::check_added(const unsigned char* added, std::uint32_t coun
     added_.push_back({id, (flags & kAddedSpecial) != 0, (flags & kAddedNormalized) != 0,
                       (flags & kAddedLstrip) != 0, (flags & kAddedRstrip) != 0, (flags & kAddedSingleWord) != 0});
     if ((flags & kAddedSpecial) != 0) special_[id] = true;
+    is_added[id] = true;
   }
+  text_token_count_ = token_count_;
+  while (text_token_count_ > 0 && is_added[text_token_count_ - 1]) --text_token_count_;
 }
 
 void TokenizerTables::check_sorted_ids() const {

@@ -52,6 +52,8 @@ class TokenizerTables {
   const std::vector<std::int32_t>& prefix() const { return prefix_; }
   const std::vector<std::int32_t>& suffix() const { return suffix_; }
   std::uint32_t token_count() const { return token_count_; }
+  // Ids below it without the added tokens at the end.
+  std::uint32_t text_token_count() const { return text_token_count_; }
   std::uint32_t bos() const { return bos_; }  // kNoToken: none
   std::uint32_t eos() const { return eos_; }
 
@@ -151,6 +153,7 @@ class TokenizerTables {
   bool ignore_merges_ = false;
   bool strips_front_space_ = false;
   std::uint32_t token_count_ = 0;
+  std::uint32_t text_token_count_ = 0;
   std::uint32_t bos_ = kNoToken;
   std::uint32_t eos_ = kNoToken;
   int id_bits_ = 0;    // of an id in a merge slot

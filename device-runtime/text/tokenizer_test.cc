@@ -52,6 +52,7 @@ std::string code_of(const std::function<void()>& action) {
 TEST(Tokenizer, EncodesAndDecodes) {
   Tokenizer tokenizer = Tokenizer::open(tiny_path());
   EXPECT_EQ(tokenizer.vocab_size(), 282);
+  EXPECT_EQ(tokenizer.text_vocab_size(), 279);
   EXPECT_EQ(tokenizer.bos(), kEnd);
   EXPECT_EQ(tokenizer.eos(), kEnd);
   EXPECT_EQ(encode(tokenizer, "hello world"), (Ids{259, 264}));

@@ -45,9 +45,10 @@ std::string tokenizer_path(RunContext& context) {
 Tokenizer open_tokenizer(RunContext& context) {
   Tokenizer tokenizer = Tokenizer::open(tokenizer_path(context));
   const std::uint32_t rows = context.spec.model().config().vocab_size();
-  if (static_cast<std::uint32_t>(tokenizer.vocab_size()) > rows) {
+  // An added token without a row is refused where it occurs.
+  if (static_cast<std::uint32_t>(tokenizer.text_vocab_size()) > rows) {
     throw Failure("model.tokenizer-mismatch",
-                  "the tokenizer has " + std::to_string(tokenizer.vocab_size()) +
+                  "the tokenizer has " + std::to_string(tokenizer.text_vocab_size()) +
                       " tokens, the model's embedding only " + std::to_string(rows) + " rows",
                   "Import the model again with the tokenizer that belongs to it.");
   }

@@ -52,8 +52,9 @@ std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, c
   std::span<const float> logits = model.prefill(prompt);
   for (std::uint32_t done = 0; done < limit; ++done) {
     if (before_token(done, limit)) return std::nullopt;
-    // A model's embedding may have more rows than the tokenizer has ids.
-    const std::int32_t token = sampler.pick(logits.first(static_cast<std::size_t>(tokenizer.vocab_size())));
+    // A model's embedding may have more rows than the tokenizer has ids, or none for some added tokens.
+    const std::size_t ids = std::min(logits.size(), static_cast<std::size_t>(tokenizer.vocab_size()));
+    const std::int32_t token = sampler.pick(logits.first(ids));
     if (token == tokenizer.eos()) break;
     text.push_back(token);
     if (done + 1 < limit) logits = model.next(token);

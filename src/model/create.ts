@@ -52,8 +52,10 @@ export async function createRandom(target: string, options: CreateOptions): Prom
   const tokenizer = options.tokenizer === undefined ? undefined : await readTokenizer(options.tokenizer);
   const sizes = chosenSizes(family, options, tokenizer);
   const vocab = Number(sizes[family.shapeFields.vocab ?? '']);
-  if (tokenizer !== undefined && tokenizer.description.vocabSize > vocab)
-    throw badShape(`the tokenizer has ${tokenizer.description.vocabSize} ids, the vocabulary only ${vocab}`);
+  if (tokenizer !== undefined && tokenizer.description.textVocabSize > vocab)
+    throw badShape(
+      `the tokenizer has ${tokenizer.description.textVocabSize} ids, the vocabulary only ${vocab}`,
+    );
   const raw = family.newConfig({ ...sizes, ...specialTokens(sizes, vocab, tokenizer) });
   const config = family.readConfig(raw, 'config.json of the model to be created');
   const fault = configFault(config);

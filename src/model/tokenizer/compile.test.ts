@@ -37,6 +37,7 @@ test('writes the tables that the runtime is tested with, byte for byte', () => {
   expect(describeTokenizer(bin)).toEqual({
     preTokenizer: 'gpt2',
     vocabSize: 282,
+    textVocabSize: 279,
     merges: 23,
     added: [
       { id: 279, content: '<|endoftext|>', special: true },

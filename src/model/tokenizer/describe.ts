@@ -6,6 +6,11 @@ export interface TokenizerDescription {
   preTokenizer: PreTokenizerName;
   /** Ids are below it. */
   vocabSize: number;
+  /**
+   * Ids below it without the added tokens at the end: a model may lack rows for these, as Gemma 3's text models for
+   * <image_soft_token>, and text that has one is refused where it occurs.
+   */
+  textVocabSize: number;
   merges: number;
   added: { id: number; content: string; special: boolean }[];
   /** Ids that stand before and behind a whole text. */
@@ -47,9 +52,13 @@ export function describeTokenizer(bin: Uint8Array): TokenizerDescription {
     const template = Array.from({ length: u32(Field.prefixCount) + u32(Field.suffixCount) }, (_, index) =>
       u32(u64(Field.template) + 4 * index),
     );
+    const addedIds = new Set(added.map((token) => token.id));
+    let textVocabSize = u32(Field.tokenCount);
+    while (addedIds.has(textVocabSize - 1)) textVocabSize -= 1;
     return {
       preTokenizer,
       vocabSize: u32(Field.tokenCount),
+      textVocabSize,
       merges: u32(Field.mergeCount),
       added: added.sort((a, b) => a.id - b.id),
       prefix: template.slice(0, u32(Field.prefixCount)),
