@@ -10,7 +10,7 @@ import {
   yamlLayer,
 } from '../config/index.ts';
 import { RunStore } from '../runs/index.ts';
-import { DevicePhone, describeSpec, planTraining, previewLines, previewTraining } from '../session/index.ts';
+import { DevicePhone, describeSpec, planTraining, previewFacts, previewTraining } from '../session/index.ts';
 import { BaseCommand } from './base.ts';
 import { adapterFolder, missingBase, missingModel, openDevice } from './shared/context.ts';
 import { computeFlag, deviceFlag, dtypeFlag, plainFlag, threadsFlag, waitFlag } from './shared/flags.ts';
@@ -131,7 +131,7 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     if (json) this.printJsonLine({ type: 'run', run: run.id, device: device.serial, config, plan });
     else {
       this.log(`${run.id}: ${run.method} of ${run.model} on ${run.deviceName} (${device})`);
-      if (plan) for (const line of previewLines(plan)) this.log(line);
+      if (plan) for (const [name, value] of previewFacts(plan)) this.log(`${name}: ${value}`);
     }
     const followed = await followRun({
       store,
@@ -155,7 +155,7 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     const plan = model === undefined ? undefined : await previewTraining({ store, model, config });
     if (!this.jsonEnabled()) {
       this.log(printConfig(config).trimEnd());
-      if (plan) for (const line of previewLines(plan)) this.log(`# ${line}`);
+      if (plan) for (const [name, value] of previewFacts(plan)) this.log(`# ${name}: ${value}`);
     }
     return plan === undefined ? config : { ...config, plan };
   }

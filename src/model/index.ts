@@ -27,5 +27,5 @@ export { summarizeAdapters } from './lora-summary.ts';
 export { countParameters } from './pack/layout.ts';
 export { openPack, verifyFiles } from './pack/read.ts';
 export { hashFile } from './pack/segment-file.ts';
-export { STORAGE_TYPES } from './pack/storage.ts';
+export { STORAGE_TYPES, summarizeStorage } from './pack/storage.ts';
 export type * from './types.ts';

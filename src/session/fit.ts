@@ -3,7 +3,6 @@ import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import type { DeviceProfile } from '../device/index.ts';
 import { countAdapterElements, type LoraTarget, type ModelConfig, type ModelPack } from '../model/index.ts';
-import { mft } from '../protocol/index.ts';
 
 export interface FitRequest {
   config: ResolvedConfig;
@@ -84,13 +83,11 @@ export function checkLength(length: number, model: ModelConfig, asked: string, o
 }
 
 /** Weights in blocks of small integers can't be trained: a step is smaller than what they can say. @throws MftError. */
-export function checkTrainable(pack: ModelPack): void {
-  const { DTYPE_I8_BLOCK32, DTYPE_I4_BLOCK32 } = mft.v1.DType;
-  const types = new Set(pack.manifest.segments.flatMap(({ tensors }) => tensors.map(({ dtype }) => dtype)));
-  const found = types.has(DTYPE_I4_BLOCK32) ? 'int4' : types.has(DTYPE_I8_BLOCK32) ? 'int8' : undefined;
-  if (found === undefined) return;
+export function checkTrainable(pack: Pick<ModelPack, 'name' | 'storage'>): void {
+  const small = pack.storage.map(({ type }) => type).filter((type) => type === 'int4' || type === 'int8');
+  if (small.length === 0) return;
   throw new MftError(
-    `${pack.name} is stored as ${found}; full fine-tuning needs weights in f32, bf16 or f16`,
+    `${pack.name} is stored as ${small.join(' and ')}; full fine-tuning needs weights in f32, bf16 or f16`,
     {
       code: 'model.not-trainable',
       exit: ExitCode.usage,

@@ -15,7 +15,7 @@ export {
   planTraining,
   type TrainRequest,
 } from './plan.ts';
-export { describeSpec, previewLines, previewTraining, type TrainingPreview } from './preview.ts';
+export { describeSpec, previewFacts, previewTraining, type TrainingPreview } from './preview.ts';
 export { RunSession, type SessionOptions } from './session.ts';
 export { DEVICE_PREFIX, type SamplingOptions } from './spec.ts';
 export { steerRun } from './steer.ts';

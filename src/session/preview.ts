@@ -1,5 +1,6 @@
 /** What a training would train, known from the model's configuration alone: nothing is imported, no phone is asked. */
 import { join } from 'node:path';
+import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import {
   countParameters,
@@ -7,7 +8,10 @@ import {
   type LoraTarget,
   type ModelConfig,
   openAdapter,
+  type PackManifest,
+  type StorageType,
   summarizeAdapters,
+  summarizeStorage,
 } from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { RunStore } from '../runs/index.ts';
@@ -19,6 +23,9 @@ export interface TrainingPreview {
   adapters: string[];
   trainable_parameters: number;
   parameters: number;
+  compute: ResolvedConfig['compute'];
+  /** Of the base weights, the most bytes first; absent where a folder has yet to be imported. */
+  storage?: { type: StorageType; bytes: number }[];
 }
 
 /** @throws MftError model.*, config.*: what would stop the training before the phone is asked. */
@@ -36,25 +43,31 @@ export async function previewTraining(request: {
   const folder = config.method === 'full' ? undefined : config.lora.init_adapter;
   const init =
     folder === undefined ? undefined : await openAdapter(folder, model, join(store.home, 'adapters'));
-  return describeTraining(config.method, model, planLora(model, config, init).targets);
+  return {
+    ...describeTraining(config.method, model, planLora(model, config, init).targets),
+    compute: config.compute,
+    ...(pack ? { storage: storageOf(pack.manifest) } : {}),
+  };
 }
 
 /** The same of a recorded run, by its specification. */
 export function describeSpec(spec: Uint8Array): TrainingPreview | undefined {
-  const { train, model } = mft.v1.RunSpec.decode(spec);
+  const { train, model, compute } = mft.v1.RunSpec.decode(spec);
   if (!train || !model?.config) return undefined;
-  return describeTraining(
+  const described = describeTraining(
     train.full ? 'full' : 'lora',
     model.config as ModelConfig,
     (train.lora?.targets ?? []) as LoraTarget[],
   );
+  const isBf16 = compute === mft.v1.ComputeType.COMPUTE_BF16;
+  return { ...described, compute: isBf16 ? 'bf16' : 'f32', storage: storageOf(model as PackManifest) };
 }
 
 function describeTraining(
   method: ResolvedConfig['method'],
   model: ModelConfig,
   targets: LoraTarget[],
-): TrainingPreview {
+): Pick<TrainingPreview, 'adapters' | 'trainable_parameters' | 'parameters'> {
   const parameters = countParameters(model);
   const pack = { config: model, parameters };
   return {
@@ -64,11 +77,20 @@ function describeTraining(
   };
 }
 
-/** The same for people. */
-export function previewLines({ adapters, trainable_parameters, parameters }: TrainingPreview): string[] {
+function storageOf({ segments }: PackManifest): TrainingPreview['storage'] & object {
+  return summarizeStorage(segments).map(({ type, bytes }) => ({ type, bytes }));
+}
+
+/** The same for people: names and values. */
+export function previewFacts(preview: TrainingPreview): [string, string][] {
+  const { adapters, trainable_parameters, parameters, compute, storage } = preview;
   const share = ((100 * trainable_parameters) / parameters).toPrecision(3);
-  return [
-    ...adapters.map((line) => `adapters: ${line}`),
-    `trained: ${trainable_parameters} of ${parameters} parameters (${share} %)`,
+  const facts: [string, string][] = [
+    ...adapters.map((line): [string, string] => ['adapters', line]),
+    ['trained', `${trainable_parameters} of ${parameters} parameters (${share} %)`],
+    ['arithmetic', compute],
   ];
+  if (storage)
+    facts.push(['weights', storage.map(({ type, bytes }) => `${type} ${formatBytes(bytes)}`).join(', ')]);
+  return facts;
 }

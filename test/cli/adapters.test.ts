@@ -44,7 +44,7 @@ const SETTINGS = [
 interface Line {
   kind?: string;
   export?: string;
-  plan?: { adapters: string[] };
+  plan?: { adapters: string[]; storage?: { type: string }[] };
   /** Of an event; an evaluation's answer has the loss itself. */
   data?: { step: number; loss: number; tokens: number };
   loss?: number;
@@ -115,7 +115,7 @@ describe.each([
     expect(losses(third)).toEqual(losses(second));
     const again = JSON.parse(readFileSync(join(exportOf(second), 'adapter_config.json'), 'utf8'));
     expect(again).toEqual(peft);
-  });
+  }, 180_000);
 });
 
 describe('numeric types', () => {
@@ -136,7 +136,11 @@ describe('numeric types', () => {
     expect(shown).toMatchObject({
       compute: 'bf16',
       model: { dtype: 'int4' },
-      plan: { adapters: ['2 × q_proj,v_proj r 8 alpha 16'], trainable_parameters: 2 * 8 * (64 + 48) },
+      plan: {
+        adapters: ['2 × q_proj,v_proj r 8 alpha 16'],
+        trainable_parameters: 2 * 8 * (64 + 48),
+        compute: 'bf16',
+      },
     });
     expect(await mft('model', 'ls')).toEqual(models);
   });
@@ -152,8 +156,10 @@ describe('numeric types', () => {
       expect(other).not.toBe(plain);
       expect(Math.abs(other - plain)).toBeLessThan(0.05);
     }
-    const record = bench.store.list().find(({ config }) => config.includes('compute: bf16'));
-    expect(record).toBeDefined();
+    const [newest, second] = bench.store.list();
+    expect((await mft('runs', 'show', newest?.id ?? ''))[0]?.plan).toMatchObject({ compute: 'bf16' });
+    const stored = (await mft('runs', 'show', second?.id ?? ''))[0]?.plan?.storage?.map(({ type }) => type);
+    expect(stored).toEqual(['int8', 'f32']);
   });
 
   test('what does not go together is refused before anything is pushed', async () => {
@@ -167,7 +173,7 @@ describe('numeric types', () => {
     await mft('model', 'import', folder, '--name', 'four-bits', '--dtype', 'int4');
     expect(await refusal('--model', 'four-bits', '--method', 'full')).toMatchObject({
       code: 'model.not-trainable',
-      message: expect.stringContaining('int4'),
+      message: expect.stringContaining('four-bits is stored as int8 and int4'),
     });
     expect(await refusal('--model', 'four-bits', '--method', 'full', '--dry-run')).toMatchObject({
       code: 'model.not-trainable',

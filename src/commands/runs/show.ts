@@ -3,7 +3,14 @@ import { printable } from '../../base/printable.ts';
 import { formatBytes, formatDuration } from '../../base/units.ts';
 import { mft } from '../../protocol/index.ts';
 import { type RunRecord, RunStore } from '../../runs/index.ts';
-import { describeSpec, initialView, type RunView, reduce, signalOf } from '../../session/index.ts';
+import {
+  describeSpec,
+  initialView,
+  previewFacts,
+  type RunView,
+  reduce,
+  signalOf,
+} from '../../session/index.ts';
 import { brailleChart } from '../../ui/chart.ts';
 import { BaseCommand } from '../base.ts';
 import { runArg } from '../shared/flags.ts';
@@ -44,7 +51,7 @@ function describe(store: RunStore, run: RunRecord, view: RunView) {
     versions: { mft: run.mftVersion, runtime: run.runtimeVersion ?? null },
     created: new Date(run.createdMs).toISOString(),
     config: run.config === '' ? null : parse(run.config),
-    adapters: describeSpec(run.spec)?.adapters ?? [],
+    plan: describeSpec(run.spec) ?? null,
     attempts: view.attempt,
     step: view.step,
     total_steps: view.total,
@@ -100,8 +107,8 @@ function lines(shown: ReturnType<typeof describe>, run: RunRecord, view: RunView
   fact('created', shown.created);
   if (view.total > 0)
     fact('steps', `${view.step} of ${view.total}, ${view.attempt} attempt${view.attempt > 1 ? 's' : ''}`);
-  for (const line of shown.adapters) fact('adapters', line);
-  if (view.started)
+  if (shown.plan) for (const [name, value] of previewFacts(shown.plan)) fact(name, value);
+  else if (view.started)
     fact('parameters', `${view.started.trainableParameters} trained of ${view.started.parameters}`);
   if (view.tokensPerSecond !== undefined) fact('speed', `${Math.round(view.tokensPerSecond)} tokens/s`);
   if (view.peakRssBytes) fact('peak memory', formatBytes(view.peakRssBytes));
