@@ -93,7 +93,7 @@ export function checkTrainable(pack: Pick<ModelPack, 'name' | 'storage'>): void 
       exit: ExitCode.usage,
       suggestions: [
         '--method lora trains an adapter on it.',
-        'Give the Hugging Face folder that it was imported from, or import that again with --dtype auto.',
+        '--dtype bf16 with the folder or file that it was imported from stores weights that can be trained.',
       ],
     },
   );
