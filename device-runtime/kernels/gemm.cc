@@ -16,6 +16,7 @@ constexpr i64 kSlabFloats = (i64{16} << 20) / 4;  // at most 16 MiB
 constexpr i64 kUnit = 96;                         // a multiple of every strip width
 constexpr i64 kWidestPanel = 2 * kUnit;
 constexpr i64 kChunk = 2 * kUnit;                         // shared rows that stay in the second-level cache
+constexpr i64 kFewRows = 8;
 constexpr i64 kPanelFloats = kWidestPanel * kGemmBlockK;  // private scratch of a worker
 
 constexpr i64 round_up(i64 x, i64 unit) { return (x + unit - 1) / unit * unit; }
@@ -67,7 +68,11 @@ struct Plan {
 struct Panels {
   i64 rows, narrow, wide_count = 0;
 
-  Panels(i64 rows_of, int strip, int threads) : rows(rows_of), narrow(round_up(kUnit / 2, strip)) {
+  // shared: rows of the other side. A few leave a packed strip no more than one use: it should not leave the
+  // first-level cache before.
+  Panels(i64 rows_of, i64 shared, int strip, int threads)
+      : rows(rows_of), narrow(shared <= kFewRows ? strip : round_up(kUnit / 2, strip)) {
+    if (shared <= kFewRows) return;
     wide_count = threads == 1 ? (rows + kWidestPanel - 1) / kWidestPanel
                               : std::max<i64>(0, rows - threads * kWidestPanel) / kWidestPanel;
   }
@@ -111,7 +116,7 @@ class Product {
         beta_(beta),
         epilogue_(epilogue),
         plan_(plan),
-        panels_of_(own_.rows, own_.strip, pool.threads()),
+        panels_of_(own_.rows, shared_.rows, own_.strip, pool.threads()),
         slab_(scratch),
         panels_(scratch + slab_floats(left.rows, right.rows, K) * 4) {}
 
@@ -137,11 +142,13 @@ class Product {
   void pack_slab(i64 r, i64 rows, i64 k, i64 depth) {
     const i64 groups = (rows + kUnit - 1) / kUnit;
     const i64 blocks = (depth + kGemmBlockK - 1) / kGemmBlockK;
-    pool_.parallel_for(groups * blocks, [&](i64 task, int) {
+    const auto pack = [&](i64 task, int) {
       const i64 row = task / blocks * kUnit, block_k = task % blocks * kGemmBlockK;
       shared_.pack(kernels_, r + row, std::min(kUnit, rows - row), k + block_k,
                    std::min(kGemmBlockK, depth - block_k), slab_at(rows, row, block_k, depth));
-    });
+    };
+    if (rows > kFewRows) return pool_.parallel_for(groups * blocks, pack);
+    for (i64 task = 0; task < blocks; ++task) pack(task, 0);  // sooner done than shared
   }
 
   // A panel of the private side against the whole slab.

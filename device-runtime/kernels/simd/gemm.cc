@@ -24,21 +24,21 @@ MFT_INLINE void multiply_lanes(const V* a, const V (&column)[kTileVectors], V (&
   }
   if constexpr (R + 1 < Rows) multiply_lanes<Rows, R + 1>(a, column, sum);
 }
+#endif
 template <int Rows>
 MFT_INLINE void multiply_add(const float* a, const V (&column)[kTileVectors], V (&sum)[Rows][kTileVectors]) {
-  V values[Rows / 4];
-  MFT_UNROLL for (int i = 0; i < Rows / 4; ++i) values[i] = hn::LoadU(kF, a + 4 * i);
-  multiply_lanes<Rows>(values, column, sum);
-}
-#else
-template <int Rows>
-MFT_INLINE void multiply_add(const float* a, const V (&column)[kTileVectors], V (&sum)[Rows][kTileVectors]) {
+#if HWY_TARGET == HWY_NEON
+  if constexpr (Rows >= 4) {
+    V values[Rows / 4];
+    MFT_UNROLL for (int i = 0; i < Rows / 4; ++i) values[i] = hn::LoadU(kF, a + 4 * i);
+    return multiply_lanes<Rows>(values, column, sum);
+  }
+#endif
   MFT_UNROLL for (int r = 0; r < Rows; ++r) {
     const V row = hn::Set(kF, a[r]);
     MFT_UNROLL for (int v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(row, column[v], sum[r][v]);
   }
 }
-#endif
 
 MFT_INLINE void fetch(Ahead& ahead) {
   if (ahead.left == 0) return;
@@ -76,7 +76,8 @@ void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockE
   if (e.ahead != nullptr) {
     Ahead ahead = *e.ahead;
     for (; k + 2 <= K; k += 2) {
-      fetch(ahead);
+      // A short tile is over soon: it has to fetch more at a time.
+      MFT_UNROLL for (int i = 0; i < (Rows <= 4 ? 4 : 1); ++i) fetch(ahead);
       multiply_step<Rows>(a, b, sum);
       multiply_step<Rows>(a, b, sum);
     }
@@ -111,9 +112,15 @@ void tile(i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockE
   }
 }
 
+constexpr bool is_compiled(i64 rows) {
+  return rows == kTileRows || rows == 1 || rows == 2 || rows == 4 || rows == 8;
+}
+
 // The smallest of the compiled tiles that has `rows` rows.
 void tile_of(i64 rows, i64 K, const float* a, const float* b, float* C, i64 ldc, const BlockEpilogue& e,
              const float* bias, const float* residual, i64 ld_residual) {
+  if (rows == 1) return tile<1>(K, a, b, C, ldc, e, bias, residual, ld_residual);
+  if (rows == 2) return tile<2>(K, a, b, C, ldc, e, bias, residual, ld_residual);
   if constexpr (kTileRows > 4) {
     if (rows <= 4) return tile<4>(K, a, b, C, ldc, e, bias, residual, ld_residual);
   }
@@ -158,7 +165,7 @@ void gemm_block(i64 M, i64 N, i64 K, const void* packed_a, const void* packed_b,
       const i64 rows = M - m < kTileRows ? M - m : kTileRows;
       const float* const residual = e.residual == nullptr ? nullptr : e.residual + m * e.ld_residual + n;
       float* const c = C + m * ldc + n;
-      if (columns == kTileColumns && (rows == kTileRows || rows == 8 || rows == 4)) {
+      if (columns == kTileColumns && is_compiled(rows)) {
         tile_of(rows, K, a + m * K, strip, c, ldc, e, bias, residual, e.ld_residual);
       } else {
         edge_tile(rows, columns, K, a + m * K, strip, c, ldc, e, bias, residual);
