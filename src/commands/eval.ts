@@ -31,7 +31,11 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   ];
   static override flags = {
     device: deviceFlag,
-    model: Flags.string({ char: 'm', helpValue: 'NAME|DIR', summary: "The model; default: the adapter's." }),
+    model: Flags.string({
+      char: 'm',
+      helpValue: 'NAME|DIR',
+      summary: "The model, as mft train takes it; default: that of the adapter's run.",
+    }),
     adapter: adapterFlag,
     data: Flags.string({
       required: true,

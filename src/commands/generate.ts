@@ -24,7 +24,11 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md).`);
   ];
   static override flags = {
     device: deviceFlag,
-    model: Flags.string({ char: 'm', helpValue: 'NAME|DIR', summary: "The model; default: the adapter's." }),
+    model: Flags.string({
+      char: 'm',
+      helpValue: 'NAME|DIR',
+      summary: "The model, as mft train takes it; default: that of the adapter's run.",
+    }),
     adapter: adapterFlag,
     prompt: Flags.string({ char: 'p', required: true, summary: 'The text to continue.' }),
     'max-tokens': Flags.integer({ min: 1, max: 65_536, default: 64, summary: 'Tokens to write, at most.' }),

@@ -62,7 +62,7 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     model: Flags.string({
       char: 'm',
       helpValue: 'NAME|DIR',
-      summary: 'The base model: a name (mft model ls), or a Hugging Face folder.',
+      summary: 'The base model: a name (mft model ls), a Hugging Face folder, or a GGUF file.',
     }),
     data: Flags.string({
       helpValue: 'FILE',

@@ -37,8 +37,7 @@ export const computeFlag = Flags.option({
 export const dtypeFlag = Flags.option({
   helpValue: 'auto|f32|bf16|f16|int8|int4',
   options: ['auto', ...STORAGE_TYPES] as const,
-  summary:
-    'How a Hugging Face folder is stored on the phone; auto: as it is. A pack stays as it was imported.',
+  summary: 'Storage of the weights of a folder or file; auto: as they are there. A pack stays as it is.',
 })();
 
 export const adapterFlag = Flags.string({
