@@ -277,9 +277,9 @@ TEST(Reference, GradientsOfEveryKindOfConfiguration) {
   }
 }
 
-// compute: bf16 rounds the operands of every product of a linear layer and of the head, and of nothing else: what it
-// gives is far nearer to a plain decoder that rounds there than that is to one that rounds nowhere. The rest is a
-// rounding here and there that falls to the other side.
+// compute: bf16 rounds the operands of every product of a linear layer and of the head, and of nothing else:
+// what it gives is far nearer to a plain decoder that rounds there than that is to one that rounds nowhere.
+// The rest is a rounding here and there that falls to the other side.
 TEST(Reference, Bf16RoundsTheOperandsOfProducts) {
   ThreadPool pool(2);
   for (const auto& [name, config] : family_configs()) {
