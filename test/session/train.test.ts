@@ -150,6 +150,23 @@ test('the runtime is killed with SIGKILL: it goes on from its checkpoint by itse
   expect(started[1]?.fromStep).toBeGreaterThanOrEqual(21);
 });
 
+test('a training that goes on from an adapter resumes as it would have gone on', async () => {
+  const own = ['lora.rslora=true', 'lora.r=4', 'lora.overrides={attn.c_proj: {r: 2, alpha: 3}}'];
+  const first = await plan(bench, rig, ['train.steps=6', ...own]);
+  const end = await drive(bench, rig, first);
+  if (end.kind !== 'finished') throw new Error(end.kind);
+  const paths = await collect(bench.store, new DevicePhone(rig.device), first, end.finished);
+  const goOn = [`lora.init_adapter=${paths?.export}`, 'lora.dropout=0.2', 'train.steps=30'];
+  const calm = await plan(bench, rig, goOn);
+  expect((await drive(bench, rig, calm)).kind).toBe('finished');
+  const killed = await plan(bench, rig, goOn);
+  await killRuntime(killed, 15, (pid) => rig.device.exec(['kill', '-9', String(pid)]));
+  expect(attempts(killed)).toBe(2);
+  expect(curveBits(bench.store, killed)).toEqual(curveBits(bench.store, calm));
+  expect(warningCodes(bench.store, killed)).toEqual([]);
+  expect(curveBits(bench.store, calm)[0]).not.toBe(undisturbed[0]);
+});
+
 test('adbd restarts and kills everything that it ever started', async () => {
   const id = await plan(bench, rig);
   await killRuntime(id, 25, () => rig.phone.fault('adbd-restart'));
