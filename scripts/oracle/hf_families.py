@@ -1,4 +1,4 @@
-"""Small Qwen2, Gemma 3 and Llama folders as transformers and peft write them: the fixtures of import and export.
+"""Small Qwen2, Qwen3, Gemma 3 and Llama folders as transformers and peft write them: the fixtures of import and export.
 
     python scripts/oracle/hf_families.py test/fixtures
 
@@ -31,7 +31,7 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 from transformers import (AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM,
-                          Qwen2Config, Qwen2ForCausalLM)
+                          Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 from hf_expected import logits, write_expected
 
@@ -39,6 +39,9 @@ from hf_expected import logits, write_expected
 QWEN2 = dict(vocab_size=67, hidden_size=28, intermediate_size=36, num_hidden_layers=2, num_attention_heads=7,
              num_key_value_heads=1, max_position_embeddings=40, rms_norm_eps=1e-6, tie_word_embeddings=True,
              bos_token_id=3, eos_token_id=66)
+QWEN3 = dict(vocab_size=63, hidden_size=20, intermediate_size=28, num_hidden_layers=2, num_attention_heads=6,
+             num_key_value_heads=2, head_dim=8, max_position_embeddings=40, rms_norm_eps=1e-6, tie_word_embeddings=True,
+             bos_token_id=3, eos_token_id=62)
 GEMMA3 = dict(vocab_size=59, hidden_size=20, intermediate_size=28, num_hidden_layers=3, num_attention_heads=4,
               num_key_value_heads=2, head_dim=6, max_position_embeddings=48, rms_norm_eps=1e-6, sliding_window=5,
               query_pre_attn_scalar=16, bos_token_id=2, eos_token_id=[1, 58])
@@ -58,6 +61,16 @@ FAMILIES = {
             QWEN2, architectures=["Qwen2ForCausalLM"], attention_dropout=0.0, hidden_act="silu", initializer_range=0.02,
             max_window_layers=2, model_type="qwen2", rope_theta=1000000.0, sliding_window=40, torch_dtype="float32",
             transformers_version="4.40.1", use_cache=True, use_mrope=False, use_sliding_window=False))},
+    ),
+    "qwen3": dict(
+        seed=24, model=Qwen3ForCausalLM,
+        config=lambda: Qwen3Config(**QWEN3, rope_parameters={"rope_type": "default", "rope_theta": 1e6}),
+        # Qwen3-0.6B's fields
+        old={"old-config.json": ("single-f32", dict(
+            QWEN3, architectures=["Qwen3ForCausalLM"], attention_bias=False, attention_dropout=0.0, hidden_act="silu",
+            initializer_range=0.02, max_window_layers=2, model_type="qwen3", rope_scaling=None, rope_theta=1000000,
+            sliding_window=None, torch_dtype="float32", transformers_version="4.51.0", use_cache=True,
+            use_sliding_window=False))},
     ),
     "gemma3": dict(
         seed=22, model=Gemma3ForCausalLM, rslora=True,

@@ -105,3 +105,10 @@ export function readWindow(
   if (window === undefined) throw fields.bad('sliding_window', null, 'layers slide, but no window is set');
   return { slidingWindow: window, slidingLayers };
 }
+
+/** Qwen's rule: the window counts only when it is switched on, and then for the layers from max_window_layers on. */
+export function readLaterWindow(fields: ConfigFields, layers: number): ReturnType<typeof readWindow> {
+  const window = readWindowSize(fields, fields.flag('use_sliding_window', false));
+  const first = fields.count('max_window_layers', 28);
+  return readWindow(fields, layers, window, (layer) => window !== undefined && layer >= first);
+}

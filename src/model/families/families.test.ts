@@ -6,7 +6,7 @@ import { failureOf, temporaryFolder } from '../../../test/support/model-folders.
 import { referenceLogits } from '../../../test/support/reference-decoder.ts';
 import { mft } from '../../protocol/index.ts';
 import { type CreateOptions, createRandom } from '../create.ts';
-import { importFolder } from '../import.ts';
+import { importSource } from '../import.ts';
 import { type JsonObject, parseJsonObject } from '../json.ts';
 import { countParameters } from '../pack/layout.ts';
 import { openPack, packTensors } from '../pack/read.ts';
@@ -21,7 +21,7 @@ let serial = 0;
 
 async function imported(folder: string) {
   const target = join(dir, `pack-${serial++}`);
-  await importFolder(folder, target, { tokenizer: 'none' });
+  await importSource(folder, target, { tokenizer: 'none' });
   return openPack(target);
 }
 
@@ -42,6 +42,9 @@ test.each([
   ['hf-qwen2', 'merged-f32'],
   ['hf-qwen2', 'sharded-bf16'],
   ['hf-qwen2', 'single-f16'],
+  ['hf-qwen3', 'single-f32'],
+  ['hf-qwen3', 'merged-f32'],
+  ['hf-qwen3', 'sharded-bf16'],
   ['hf-gemma3', 'single-f32'],
   ['hf-gemma3', 'merged-f32'],
   ['hf-gemma3', 'sharded-bf16'],
@@ -68,6 +71,7 @@ test.each([
 
 test.each([
   ['hf-qwen2', 'single-f32', 'old-config.json'],
+  ['hf-qwen3', 'single-f32', 'old-config.json'],
   ['hf-gemma3', 'single-f32', 'old-config.json'],
   ['hf-gemma3', 'single-f32', 'old-config-layer-types.json'],
   ['hf-llama', 'single-f32', 'old-config.json'],
@@ -288,6 +292,8 @@ test('published sizes have the published numbers of parameters, and their config
     'qwen2.5-0.5b': 494_032_768,
     'qwen2.5-1.5b': 1_543_714_304,
     'qwen2.5-3b': 3_085_938_688,
+    'qwen3-0.6b': 596_049_920,
+    'qwen3-1.7b': 1_720_574_976,
     'gemma-3-270m': 268_098_176,
     'gemma-3-1b': 999_885_952,
     'smollm2-135m': 134_515_008,
@@ -301,6 +307,7 @@ const small = { hidden: 48, layers: 3, heads: 4, positions: 32, vocab: 101, seed
 
 test.each([
   ['qwen2', { numKvHeads: 4, headDim: 12, intermediateSize: 128, qkvBias: true, ropeTheta: 1e6 }],
+  ['qwen3', { numKvHeads: 4, headDim: 12, intermediateSize: 128, qkNorm: true, ropeTheta: 1e6 }],
   ['llama', { numKvHeads: 4, headDim: 12, intermediateSize: 128, qkvBias: false, ropeTheta: 1e4 }],
   [
     'gemma3_text',

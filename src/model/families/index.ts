@@ -5,10 +5,11 @@ import { gemma3 } from './gemma3.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { qwen2 } from './qwen2.ts';
+import { qwen3 } from './qwen3.ts';
 import type { Family } from './types.ts';
 
 const families = new Map<string, Family>(
-  [gpt2, qwen2, gemma3, llama].map((family) => [family.modelType, family]),
+  [gpt2, qwen2, qwen3, gemma3, llama].map((family) => [family.modelType, family]),
 );
 
 /** Families that hold one of ours, and how to get it out. */

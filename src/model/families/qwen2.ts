@@ -3,7 +3,7 @@ import type { JsonObject } from '../json.ts';
 import type { ModelConfig } from '../types.ts';
 import { ConfigFields } from './config-fields.ts';
 import { decoderFamily } from './decoder.ts';
-import { type DecoderDefaults, readDecoder, readWindow, readWindowSize } from './decoder-config.ts';
+import { type DecoderDefaults, readDecoder, readLaterWindow } from './decoder-config.ts';
 import { readRope } from './rope.ts';
 
 const DEFAULTS: DecoderDefaults = { tied: false, activation: ['hidden_act', 'silu'] };
@@ -13,12 +13,7 @@ function readConfig(raw: JsonObject, place: string): ModelConfig {
   const config = readDecoder('qwen2', fields, DEFAULTS);
   Object.assign(config, readRope(fields, 10_000, config.maxPositions));
   config.qkvBias = true;
-  // The window counts only when it is switched on, and then for the layers from max_window_layers on.
-  const isOn = fields.flag('use_sliding_window', false);
-  const window = readWindowSize(fields, isOn);
-  const first = fields.count('max_window_layers', 28);
-  const rule = (layer: number) => window !== undefined && layer >= first;
-  Object.assign(config, readWindow(fields, config.numLayers, window, rule));
+  Object.assign(config, readLaterWindow(fields, config.numLayers));
   fields.finish();
   return config;
 }
