@@ -21,11 +21,11 @@ suite() {
   node scripts/suite.ts "$@" 2>&1 | tee -a "$log"
 }
 suite --results "$results/asan" --gtest build/asan
-for cpu in cortex-a53 max; do
+for cpu in cortex-a53 cortex-a76 max; do
   suite --results "$results/$cpu" --gtest build/linux-arm64-static --emulator "qemu-aarch64-static -cpu $cpu"
 done
 suite --results "$results/vitest" --vitest vitest.long.config.ts
 
 echo
-grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | awk '{p += $1; f += $3} END {print p+0 " passed, " f+0 " failed"; exit f > 0 || NR != 4}' || status=1
+grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | awk '{p += $1; f += $3} END {print p+0 " passed, " f+0 " failed"; exit f > 0 || NR != 5}' || status=1
 exit "$status"
