@@ -30,7 +30,7 @@ OpenModel open_frozen_model(RunContext& context, std::uint32_t max_rows, std::ui
 // process use).
 int thread_count(std::uint32_t asked);
 
-// Arithmetic of products that a specification asks for. Failure spec.invalid for one that is not known.
+// Arithmetic of products that a specification (one that check_spec has passed) asks for.
 kernels::Compute compute_of(const v1::RunSpec& spec);
 
 }  // namespace mft::train

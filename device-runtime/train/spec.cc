@@ -84,6 +84,9 @@ void check_spec(const v1::RunSpec& spec, const std::string& run_id) {
   }
   if (spec.run_id() != run_id) invalid("run_id", "'" + spec.run_id() + "'", "'" + run_id + "'");
   require_between("threads", spec.threads(), 0, 64);
+  if (!v1::ComputeType_IsValid(spec.compute())) {
+    invalid("compute", std::to_string(static_cast<int>(spec.compute())), "a type that this runtime knows");
+  }
   switch (spec.task_case()) {
     case v1::RunSpec::kTrain:
       return check_train(spec);

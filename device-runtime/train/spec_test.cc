@@ -37,6 +37,7 @@ TEST(Spec, NamesTheFieldThatIsWrong) {
       {"run_id", [](v1::RunSpec& s) { s.set_run_id("run-2"); }},
       {"task", [](v1::RunSpec& s) { s.clear_train(); }},
       {"threads", [](v1::RunSpec& s) { s.set_threads(65); }},
+      {"compute", [](v1::RunSpec& s) { s.set_compute(static_cast<v1::ComputeType>(7)); }},
       {"data.train", [](v1::RunSpec& s) { s.mutable_data()->clear_train(); }},
       {"data.train",
        [](v1::RunSpec& s) { s.mutable_data()->mutable_train()->set_store_sha256(std::string(32, 'x')); }},
