@@ -9,8 +9,10 @@ import { type GgufValue, malformedGguf } from './header.ts';
 
 /** llama_token_type */
 const NORMAL = 1;
+const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
+const UNUSED = 5;
 const BYTE = 6;
 
 const SPACE_MARK = '▁';
@@ -88,19 +90,45 @@ function configOf(metadata: ReadonlyMap<string, GgufValue>, tokens: readonly str
   return {
     bos_token: token('bos'),
     eos_token: token('eos'),
-    add_bos_token: metadata.get('tokenizer.ggml.add_bos_token') === true,
-    add_eos_token: metadata.get('tokenizer.ggml.add_eos_token') === true,
     ...(typeof template === 'string' ? { chat_template: template } : {}),
+  };
+}
+
+/**
+ * What llama.cpp puts around a text, as tokenizer.json says it: by the file's flags; where it has none, SentencePiece models
+ * and Llama 3 begin with their BOS token (src/llama-vocab.cpp).
+ */
+function templateOf(
+  metadata: ReadonlyMap<string, GgufValue>,
+  tokens: readonly string[],
+  beginsByDefault: boolean,
+): JsonObject {
+  const pieceOf = (name: string, byDefault: boolean): { token: string; id: number }[] => {
+    const id = Number(metadata.get(`tokenizer.ggml.${name}_token_id`));
+    const token = tokens[id];
+    const asked = metadata.get(`tokenizer.ggml.add_${name}_token`) ?? byDefault;
+    return asked === true && token !== undefined ? [{ token, id }] : [];
+  };
+  const before = pieceOf('bos', beginsByDefault);
+  const behind = pieceOf('eos', false);
+  const special = ({ token }: { token: string }) => ({ SpecialToken: { id: token, type_id: 0 } });
+  return {
+    type: 'TemplateProcessing',
+    single: [...before.map(special), { Sequence: { id: 'A', type_id: 0 } }, ...behind.map(special)],
+    pair: [],
+    special_tokens: Object.fromEntries(
+      [...before, ...behind].map(({ token, id }) => [token, { id: token, ids: [id], tokens: [token] }]),
+    ),
   };
 }
 
 function addedTokens({ tokens, types }: Vocabulary, contentOf: (token: string) => string): JsonObject[] {
   const added: JsonObject[] = [];
   for (const [id, type] of types.entries()) {
-    if (type !== CONTROL && type !== USER_DEFINED) continue;
+    if (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN) continue;
     const content = contentOf(tokens[id] ?? '');
     const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
-    added.push({ id, content, ...flags, special: type === CONTROL });
+    added.push({ id, content, ...flags, special: type !== USER_DEFINED });
   }
   return added;
 }
@@ -114,20 +142,19 @@ function byteLevelJson(
   const kind = Object.hasOwn(PRETOKENIZERS, name) ? PRETOKENIZERS[name] : undefined;
   if (kind === undefined) throw unsupported(path, `tokenizer.ggml.pre = "${name.slice(0, 80)}"`);
   const { tokens, types } = vocabulary;
-  const isAdded = (id: number) => types[id] !== NORMAL;
   return {
     version: '1.0',
     added_tokens: addedTokens(vocabulary, (token) => token),
     normalizer: kind.nfc === true ? { type: 'NFC' } : null,
     pre_tokenizer: kind.pre,
-    post_processor: byteLevel(true),
+    post_processor: templateOf(metadata, tokens, name === 'llama-bpe'),
     decoder: byteLevel(true),
     model: {
       type: 'BPE',
       byte_fallback: false,
       ignore_merges: kind.ignoreMerges ?? false,
       vocab: Object.fromEntries(
-        tokens.map((token, id) => [token, id] as const).filter(([, id]) => !isAdded(id)),
+        tokens.map((token, id) => [token, id] as const).filter(([, id]) => types[id] !== UNUSED),
       ),
       merges: strings(metadata, 'tokenizer.ggml.merges', path),
     },
@@ -161,7 +188,7 @@ function sentencePieceJson(
       behavior: 'MergedWithPrevious',
       invert: false,
     },
-    post_processor: null,
+    post_processor: templateOf(metadata, named, true),
     decoder: {
       type: 'Sequence',
       decoders: [

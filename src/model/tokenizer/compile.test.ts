@@ -87,14 +87,16 @@ describe('which tokens begin and end a text', () => {
     };
     const ends = { bos_token: '<|pad|>', eos_token: '<|endoftext|>' };
     expect(around(ends)).toEqual([[], []]);
-    expect(around({ ...ends, add_bos_token: true })).toEqual([[281], []]);
-    expect(around({ ...ends, add_bos_token: true, add_eos_token: true })).toEqual([[281], [279]]);
-    expect(around({ bos_token: null, add_bos_token: true })).toEqual([[], []]);
-    // tokenizer.json says it too; tokenizer_config.json wins.
     const withTemplate = (json: Json) => Object.assign(json, { post_processor: template('<|pad|>', 281) });
     expect(around(undefined, withTemplate)).toEqual([[281], [281]]);
-    expect(around(ends, withTemplate)).toEqual([[281], [281]]);
-    expect(around({ ...ends, add_bos_token: false }, withTemplate)).toEqual([[], []]);
+    // tokenizer.json alone decides, as in transformers 5.
+    expect(around({ ...ends, add_bos_token: false }, withTemplate)).toEqual([[281], [281]]);
+    expect(around({ ...ends, add_bos_token: true, add_eos_token: true })).toEqual([[], []]);
+    const inSequence = (json: Json) =>
+      Object.assign(json, {
+        post_processor: { type: 'Sequence', processors: [{ type: 'ByteLevel' }, template('<|end', 280)] },
+      });
+    expect(around(undefined, inSequence)).toEqual([[280], [280]]);
   });
 });
 

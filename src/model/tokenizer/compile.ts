@@ -133,13 +133,7 @@ function endsOfText(
   }
   const bos = idOf(config.bos, 'bos_token');
   const eos = idOf(config.eos, 'eos_token');
-  if (config.add === undefined) return { bos, eos, ...template };
-  return {
-    bos,
-    eos,
-    prefix: config.add.bos && bos !== undefined ? [bos] : [],
-    suffix: config.add.eos && eos !== undefined ? [eos] : [],
-  };
+  return { bos, eos, ...template };
 }
 
 /** Ids around a text, by the post-processor. */

@@ -190,13 +190,14 @@ export type TokenizerJson = z.infer<typeof tokenizerJson>;
 
 const tokenName = z.union([z.string(), z.looseObject({ content: z.string() })]).nullish();
 
-/** tokenizer_config.json: which tokens begin and end a text, and what would change the tokens. The rest is chat and files. */
+/**
+ * tokenizer_config.json: which tokens begin and end a text, and what would change the tokens. The rest is chat and files.
+ * `add_bos_token` and `add_eos_token` are for the makers of tokenizer.json: transformers 5 leaves both out where that file is.
+ */
 const tokenizerConfig = z.looseObject({
   bos_token: tokenName,
   eos_token: tokenName,
   add_prefix_space: z.literal(false).nullish(),
-  add_bos_token: z.boolean().nullish(),
-  add_eos_token: z.boolean().nullish(),
 });
 
 /** @throws MftError tokenizer.invalid (not JSON), tokenizer.unsupported (names the key). */
@@ -204,15 +205,10 @@ export function parseTokenizerJson(bytes: Uint8Array): TokenizerJson {
   return check(tokenizerJson, parseJson(bytes, 'tokenizer.json'), '');
 }
 
-/** What tokenizer_config.json says of the tokens that begin and end a text. */
+/** Contents of the tokens that begin and end a text. */
 export interface TextEnds {
   bos: string | undefined;
   eos: string | undefined;
-  /**
-   * Which of them `add_bos_token` and `add_eos_token` put around a text; undefined when the file has neither key and
-   * tokenizer.json alone decides. As transformers 5 does, where the keys win over the post-processor.
-   */
-  add: { bos: boolean; eos: boolean } | undefined;
 }
 
 /** @throws MftError as parseTokenizerJson. */
@@ -220,12 +216,7 @@ export function parseTokenizerConfig(bytes: Uint8Array): TextEnds {
   const config = check(tokenizerConfig, parseJson(bytes, 'tokenizer_config.json'), 'tokenizer_config.json: ');
   const content = (token: z.infer<typeof tokenName>) =>
     token === null || token === undefined ? undefined : typeof token === 'string' ? token : token.content;
-  const { add_bos_token: bos, add_eos_token: eos } = config;
-  return {
-    bos: content(config.bos_token),
-    eos: content(config.eos_token),
-    add: bos === undefined && eos === undefined ? undefined : { bos: bos ?? false, eos: eos ?? false },
-  };
+  return { bos: content(config.bos_token), eos: content(config.eos_token) };
 }
 
 function parseJson(bytes: Uint8Array, name: string): unknown {
