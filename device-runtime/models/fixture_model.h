@@ -19,7 +19,7 @@
 
 namespace mft::models {
 
-inline constexpr const char* kFamilies[] = {"gpt2", "qwen2", "llama", "gemma3"};
+inline constexpr const char* kFamilies[] = {"gpt2", "qwen2", "qwen3", "llama", "gemma3"};
 
 // "FAMILY/CASE" of every fixture of a family, sorted.
 inline std::vector<std::string> fixtures_of(const std::string& family) {

@@ -135,6 +135,7 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Gpt2, Oracle, testing::ValuesIn(fixtures_of("gpt2")), test_name);
 INSTANTIATE_TEST_SUITE_P(Qwen2, Oracle, testing::ValuesIn(fixtures_of("qwen2")), test_name);
+INSTANTIATE_TEST_SUITE_P(Qwen3, Oracle, testing::ValuesIn(fixtures_of("qwen3")), test_name);
 INSTANTIATE_TEST_SUITE_P(Llama, Oracle, testing::ValuesIn(fixtures_of("llama")), test_name);
 INSTANTIATE_TEST_SUITE_P(Gemma3, Oracle, testing::ValuesIn(fixtures_of("gemma3")), test_name);
 

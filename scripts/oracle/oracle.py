@@ -15,7 +15,7 @@ import torch
 
 from passes import write_case
 
-FAMILIES = ["gpt2", "qwen2", "llama", "gemma3", "storage"]
+FAMILIES = ["gpt2", "qwen2", "qwen3", "llama", "gemma3", "storage"]
 
 
 def main(folder, *wanted):
