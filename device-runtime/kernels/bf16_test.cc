@@ -1,5 +1,6 @@
 // Products in bf16 beyond the table of ops: how operands are rounded, and what is said of each numeric class's sums.
 #include <algorithm>
+#include <map>
 
 #include "kernels/gemm.h"
 #include "kernels/ops_table.h"
@@ -54,10 +55,11 @@ TEST(Bf16, OperandsAreRoundedToNearestWithTiesToEven) {
   }
 }
 
-// Values on a grid: their products and sums of two are exact in double.
+// bf16 values of different sizes on one grid: sums of their products are exact in double, but not in f32.
 std::vector<float> grid_vector(i64 n, std::uint64_t seed) {
   std::vector<float> x = random_vector(n, seed, 128.0f);
-  for (float& value : x) value = std::round(value) / 64.0f;
+  Random random(seed + 1);
+  for (float& value : x) value = std::ldexp(std::round(value), -6 - static_cast<int>(random.below(7)));
   return x;
 }
 
@@ -102,6 +104,25 @@ TEST(Bf16, SumsOfTheDotProductAreThoseOfFusedMultiplyAdds) {
   const std::vector<float> A = random_vector(M * K, 1), B = random_vector(N * K, 2), C = product(M, N, K, A, B);
   set_with_class("bf16-fma");
   EXPECT_TRUE(same_bits(C, product(M, N, K, A, B)));
+}
+
+// As fingerprint_test.cc: one number for each class, to compare machines that never meet.
+TEST(Bf16, ProductsHaveTheBitsOfTheirClass) {
+  const std::map<std::string, std::uint64_t> expected = {
+      {"bf16-fma", 0x6f51b4fda3c39463u},
+      {"bf16-nofma", 0x6f51b4fda3c39463u},  // products of two bf16 are exact in f32
+      {"bf16-mmla", 0xe615150ed3553972u},
+      {"bf16-dp", 0x6f51b4fda3c39463u}};
+  const IsaGuard guard;
+  for (const std::string_view name : available_isas()) {
+    set_isa(name);
+    Fingerprint print;
+    for (const i64 K : {1, 31, 801}) {
+      print.add(product(61, 103, K, random_vector(61 * K, 1), random_vector(103 * K, 2)));
+    }
+    EXPECT_EQ(print.value(), expected.at(std::string(numeric_class(Compute::kBF16))))
+        << name << std::hex << " gives 0x" << print.value();
+  }
 }
 
 }  // namespace

@@ -108,7 +108,8 @@ void add_gemm_rows(Rows& rows) {
     bool parallel = false;
   } kShapes[] = {{1, 1, 1},    {1, 70, 33},  {2, 3, 5},    {3, 50, 64},  {8, 17, 129}, {7, 96, 31},
                  {13, 24, 385}, {33, 12, 400}, {4, 100, 17}, {97, 5, 70}, {25, 193, 63}, {64, 64, 96},
-                 {5, 33, 771}, {61, 320, 100, true}};
+                 {5, 33, 771}, {61, 320, 100, true},
+                 {9, 810, 50, true}, {805, 11, 35, true}};
   int count = 0;
   for (const Compute compute : {Compute::kF32, Compute::kBF16}) {
     for (const DType dtype : kStorageTypes) {
