@@ -63,7 +63,8 @@ std::uint32_t compose(std::uint32_t first, std::uint32_t second) {
     return first + (second - kTails);
   const nfc_tables::Composition* const end = nfc_tables::kCompose + nfc_tables::kCompositions;
   const nfc_tables::Composition* const found = std::lower_bound(
-      nfc_tables::kCompose, end, std::pair(first, second), [](const nfc_tables::Composition& c, const auto& pair) {
+      nfc_tables::kCompose, end, std::pair(first, second),
+      [](const nfc_tables::Composition& c, const auto& pair) {
         return c.first != pair.first ? c.first < pair.first : c.second < pair.second;
       });
   return found != end && found->first == first && found->second == second ? found->composed : 0;
@@ -86,7 +87,8 @@ void append_slowly(std::string_view text, std::string& out) {
     std::stable_sort(run, end, [](const Character& a, const Character& b) { return a.order < b.order; });
     run = end;
   }
-  // A character composes with the last starter unless one of at least its class, or another starter, stands between.
+  // A character composes with the last starter unless one of at least its class, or another starter, stands
+  // between.
   std::size_t count = 0;
   std::size_t starter = characters.size();  // none yet
   int last_order = -1;                      // of what was kept since the starter; -1: nothing

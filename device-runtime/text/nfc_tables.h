@@ -6,9 +6,9 @@
 
 namespace mft::nfc_tables {
 
-// By code point / 256: number of its block in kBlocks, of 256 properties each.
-// A property: the combining class's place in the order of classes, 0 for none; kUnstable: NFC may change the code
-// point, alone or with what stands before it (NFC_Quick_Check is not Yes).
+// By code point / 256: number of its block in kBlocks, of 256 properties each. A property: the combining
+// class's place in the order of classes, 0 for none; kUnstable: NFC may change the code point, alone or with
+// what stands before it (NFC_Quick_Check is not Yes).
 inline constexpr std::uint8_t kUnstable = 0x80;
 extern const std::uint8_t kBlockOf[4352];
 extern const std::uint8_t kBlocks[];

@@ -25,15 +25,16 @@ TEST(Nfc, Examples) {
   EXPECT_EQ(nfc("\xE2\x84\xAB"), "\xC3\x85");                                      // angstrom sign
   EXPECT_EQ(nfc("\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8"), "\xEA\xB0\x81");          // Hangul
   EXPECT_EQ(nfc("\xEA\xB0\x80\xE1\x86\xA8"), "\xEA\xB0\x81");                      // of a syllable and a tail
-  EXPECT_EQ(nfc("\xE0\xA5\x98"), "\xE0\xA4\x95\xE0\xA4\xBC");                      // excluded from composition
+  EXPECT_EQ(nfc("\xE0\xA5\x98"), "\xE0\xA4\x95\xE0\xA4\xBC");             // excluded from composition
   EXPECT_EQ(nfc("\xCC\x81" "a"), "\xCC\x81" "a");                                  // a mark on nothing
   EXPECT_EQ(nfc("a\xCD\x8F\xCC\x81"), "a\xCD\x8F\xCC\x81");                        // a joiner blocks
 }
 
 TEST(Nfc, PiecesGiveWhatTheWholeGives) {
   TestRandom random(1);
-  const std::uint32_t pool[] = {'a', 'e', 's', ' ', 0x301, 0x323, 0x307, 0x327, 0x334, 0x345, 0xE9, 0x1E69, 0x1100,
-                                0x1161, 0x11A8, 0xAC00, 0x958, 0x93C, 0x928, 0x212B, 0x1D15E, 0x4E00, 0xF900, 0x344};
+  const std::uint32_t pool[] = {'a', 'e', 's', ' ', 0x301, 0x323, 0x307, 0x327, 0x334, 0x345, 0xE9, 0x1E69, 
+                                0x1100, 0x1161, 0x11A8, 0xAC00, 0x958, 0x93C, 0x928, 0x212B, 0x1D15E, 0x4E00,
+                                0xF900, 0x344};
   for (int i = 0; i < 5000; ++i) {
     std::vector<std::string> characters;
     std::string whole;

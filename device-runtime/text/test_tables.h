@@ -1,5 +1,5 @@
-// The small tables of test/fixtures/tokenizer/tiny.bin (byte-level) and tiny-marks.bin (SentencePiece's make), and
-// seeded text. Tests only.
+// The small tables of test/fixtures/tokenizer/tiny.bin (byte-level) and tiny-marks.bin (SentencePiece's
+// make), and seeded text. Tests only.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// From ids to text, token by token, as the decoders of Hugging Face's `tokenizers` do it for the whole: ByteLevel, or
-// Replace (U+2581 by a space), ByteFallback, Fuse and perhaps Strip.
+// From ids to text, token by token, as the decoders of Hugging Face's `tokenizers` do it for the whole:
+// ByteLevel, or Replace (U+2581 by a space), ByteFallback, Fuse and perhaps Strip.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,9 @@
 
 namespace mft {
 
-// One text. What is appended to `out` is valid UTF-8 and final; what later tokens may still change is held back: the
-// beginning of a sequence, or (byte fallback) bytes in a row, which are a text all together or not at all.
+// One text. What is appended to `out` is valid UTF-8 and final; what later tokens may still change is held
+// back: the beginning of a sequence, or (byte fallback) bytes in a row, which are a text all together or not
+// at all.
 class TextDecoder {
  public:
   // The tables must outlive it.

@@ -81,8 +81,8 @@ std::size_t TextEncoder::encode_front(std::string_view text, bool final, std::ui
   return encode_level(0, text, final, offset, out);
 }
 
-// As find_matches of Hugging Face's added vocabulary: the white space that a token takes, and whether it counts at
-// all, are decided after the search, which goes on behind the token's own bytes.
+// As find_matches of Hugging Face's added vocabulary: the white space that a token takes, and whether it
+// counts at all, are decided after the search, which goes on behind the token's own bytes.
 TextEncoder::Bounds TextEncoder::bounds_of(const Level& level, const AddedTokens::Match& match,
                                            std::string_view text, std::size_t done, bool final) const {
   const AddedToken& token = *match.token;
@@ -145,8 +145,8 @@ std::size_t TextEncoder::encode_level(std::size_t number, std::string_view text,
   return done;
 }
 
-std::size_t TextEncoder::encode_below(std::size_t level, std::string_view text, bool final, std::uint64_t offset,
-                                      std::vector<std::int32_t>& out) {
+std::size_t TextEncoder::encode_below(std::size_t level, std::string_view text, bool final,
+                                      std::uint64_t offset, std::vector<std::int32_t>& out) {
   if (level == 1) return encode_words(text, final, offset, out);
   if (tables_.normalizer() == NormalizerKind::kNfc) return encode_normalized(text, final, offset, out);
   return encode_level(1, text, final, offset, out);

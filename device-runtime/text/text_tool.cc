@@ -1,9 +1,10 @@
-// The text room by hand and for tests that compare with other tokenizers. Records: each after its count of items (u32).
+// The text room by hand and for tests that compare with other tokenizers. Records: each after its count of
+// items (u32).
 //   text_tool encode TOKENIZER.BIN FILE [--plain]   ids, little-endian i32, on stdout
 //   text_tool cases TOKENIZER.BIN FILE [--plain]    of records of text; records of ids
 //   text_tool decode TOKENIZER.BIN FILE [--skip-special]   of records of ids; records of text
 //   text_tool nfc FILE                              of records of text; records of their normal form
-//   text_tool classes     one byte a code point: 0 other, 1 letter, 2 number, 3 space; plus 4 for a word's character
+//   text_tool classes   one byte a code point: 0 other, 1 letter, 2 number, 3 space; plus 4: a word's character
 //   text_tool bench TOKENIZER.BIN FILE              MB/s on stderr
 #include <cstdio>
 #include <cstring>

@@ -56,11 +56,11 @@ class TokenFile {
 // Tokenizes the text file `text_path` with the tables at `tokenizer_path` into `out_path`, unless `out_path`
 // already is that (same tokenizer, same text, by hash). Streams: memory does not grow with the text.
 // `progress` is called about once a MiB of text and may throw to cancel: nothing is then left under out_path.
-// The whole file is one document: the tokenizer's prefix (BOS) stands once before it and its suffix once behind it, as
-// `add_special_tokens` puts them around a text, and nothing between; "<|endoftext|>" in the text
-// separates documents, as its special token. A byte order mark at the start is text like any other (as in
-// Hugging Face). Failures: data.not-found, data.not-a-file, data.empty, data.not-utf8 (byte offset and line),
-// data.word-too-long, io.*.
+// The whole file is one document: the tokenizer's prefix (BOS) stands once before it and its suffix once
+// behind it, as `add_special_tokens` puts them around a text, and nothing between; "<|endoftext|>" in the
+// text separates documents, as its special token. A byte order mark at the start is text like any other (as
+// in Hugging Face). Failures: data.not-found, data.not-a-file, data.empty, data.not-utf8 (byte offset and
+// line), data.word-too-long, io.*.
 TokenFile tokenize_file(const std::string& text_path, const std::string& tokenizer_path,
                         const std::string& out_path, const TokenProgress& progress = {});
 

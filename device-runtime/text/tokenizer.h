@@ -51,17 +51,19 @@ class Tokenizer {
   using Emit = std::function<void(const std::int32_t* ids, std::size_t count)>;
   void encode_stream(const Read& read, const Emit& emit, SpecialText special = SpecialText::kMatch);
 
-  // The text of tokens, as Hugging Face's decode: valid UTF-8, what isn't is replaced by U+FFFD (maximal subparts; with
-  // byte fallback every byte of a row that is not UTF-8 as a whole). Failure tokenizer.bad-id for an id out of range.
+  // The text of tokens, as Hugging Face's decode: valid UTF-8, what isn't is replaced by U+FFFD (maximal
+  // subparts; with byte fallback every byte of a row that is not UTF-8 as a whole). Failure tokenizer.bad-id
+  // for an id out of range.
   std::string decode(const std::vector<std::int32_t>& ids, bool skip_special = false) const;
 
-  // What stands before and behind a whole text, as `add_special_tokens` puts it there (docs/tokenizer-format.md).
+  // What stands before and behind a whole text, as `add_special_tokens` puts it there
+  // (docs/tokenizer-format.md).
   const std::vector<std::int32_t>& prefix() const;
   const std::vector<std::int32_t>& suffix() const;
 
   std::int32_t vocab_size() const;  // ids are below it; a model's embedding may have more rows
-  // Ids of what text becomes are below it, but for added tokens: a model may lack rows for these (Gemma 3's text
-  // models for <image_soft_token>).
+  // Ids of what text becomes are below it, but for added tokens: a model may lack rows for these (Gemma 3's
+  // text models for <image_soft_token>).
   std::int32_t text_vocab_size() const;
   std::int32_t bos() const;         // -1: none
   std::int32_t eos() const;         // -1: none

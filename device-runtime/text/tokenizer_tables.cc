@@ -22,6 +22,7 @@ constexpr std::uint32_t kAddedNormalized = 2;
 constexpr std::uint32_t kAddedLstrip = 4;
 constexpr std::uint32_t kAddedRstrip = 8;
 constexpr std::uint32_t kAddedSingleWord = 16;
+constexpr std::uint32_t kAddedFlags = 31;
 constexpr std::uint32_t kPageOfBytes = 2 * (0x110000 >> 8);
 constexpr std::uint32_t kPageBytes = 4 * 256;
 constexpr std::uint32_t kMaxTemplate = 16;  // tokens before or behind a text: a model uses one
@@ -62,8 +63,8 @@ struct Header {
 };
 static_assert(sizeof(Header) == 160);
 
-// The character that begins at the front, or ends at the end, of a token; 0xFFFFFFFF when the token is not UTF-8
-// there (the token of a byte).
+// The character that begins at the front, or ends at the end, of a token; 0xFFFFFFFF when the token is not
+// UTF-8 there (the token of a byte).
 constexpr std::uint32_t kNoCharacter = 0xFFFFFFFFu;
 
 std::uint32_t first_character(std::string_view bytes) {
@@ -222,7 +223,8 @@ void TokenizerTables::check_characters(std::uint32_t page_count) const {
       require(id < token_count_ && !token(id).empty(), "id of a character");
       const std::uint32_t spelled = first_character(token(id));
       const std::uint32_t wanted = character == ' ' ? kSpaceMark : character;
-      require(spelled == wanted && token(id).size() == utf8_length(token(id).front()), "token of a character");
+      const std::size_t length = utf8_length(token(id).front());
+      require(spelled == wanted && token(id).size() == length, "token of a character");
     }
   }
 }
@@ -284,13 +286,13 @@ void TokenizerTables::check_added(const unsigned char* added, std::uint32_t coun
     const std::uint32_t id = load32(added + std::size_t{8} * i);
     const std::uint32_t flags = load32(added + std::size_t{8} * i + 4);
     require(id < token_count_, "id of an added token");
-    require((flags & ~(kAddedSpecial | kAddedNormalized | kAddedLstrip | kAddedRstrip | kAddedSingleWord)) == 0,
-            "flags of an added token");
+    require((flags & ~kAddedFlags) == 0, "flags of an added token");
     const std::string_view bytes = token(id);
     require(!bytes.empty() && bytes.size() <= kMaxTokenBytes && bytes > last, "bytes of an added token");
     last = bytes;
-    added_.push_back({id, (flags & kAddedSpecial) != 0, (flags & kAddedNormalized) != 0,
-                      (flags & kAddedLstrip) != 0, (flags & kAddedRstrip) != 0, (flags & kAddedSingleWord) != 0});
+    const auto has = [flags](std::uint32_t flag) { return (flags & flag) != 0; };
+    added_.push_back({id, has(kAddedSpecial), has(kAddedNormalized), has(kAddedLstrip), has(kAddedRstrip),
+                      has(kAddedSingleWord)});
     if ((flags & kAddedSpecial) != 0) special_[id] = true;
     is_added[id] = true;
   }

@@ -43,8 +43,8 @@ class TokenizerTables {
   PreTokenizerKind pre_tokenizer() const { return pre_tokenizer_; }
   NormalizerKind normalizer() const { return normalizer_; }
   bool ignore_merges() const { return ignore_merges_; }
-  // Words begin as characters, and only a character without a token as the tokens of its bytes (byte fallback).
-  // Otherwise they begin as bytes.
+  // Words begin as characters, and only a character without a token as the tokens of its bytes (byte
+  // fallback). Otherwise they begin as bytes.
   bool by_characters() const { return page_of_ != nullptr; }
   // Decoded text loses one space at its front.
   bool strips_front_space() const { return strips_front_space_; }

@@ -95,7 +95,10 @@ std::string with_strips() {
   std::string bytes = tiny_bytes();
   std::uint64_t added = 0;
   std::memcpy(&added, bytes.data() + 136, 8);
-  for (std::size_t i = 0; i < 3; ++i) bytes[added + 8 * i + 4] = static_cast<char>(bytes[added + 8 * i + 4] | (4 << i));
+  for (std::size_t i = 0; i < 3; ++i) {
+    char& flags = bytes[added + 8 * i + 4];
+    flags = static_cast<char>(flags | (4 << i));
+  }
   return bytes;
 }
 
@@ -193,8 +196,10 @@ TEST(TextDecoder, TokenByTokenIsWhatTheWholeIs) {
     TestRandom random(4);
     for (int i = 0; i < 2000; ++i) {
       Ids ids;
-      for (std::uint64_t k = random.below(12); k > 0; --k)
-        ids.push_back(static_cast<std::int32_t>(random.below(random.below(2) == 0 ? 256 : tables.token_count())));
+      for (std::uint64_t k = random.below(12); k > 0; --k) {
+        const std::uint64_t among = random.below(2) == 0 ? 256 : tables.token_count();
+        ids.push_back(static_cast<std::int32_t>(random.below(among)));
+      }
       TextDecoder decoder(tables, false);
       std::string text;
       for (const std::int32_t id : ids) {

@@ -16,8 +16,8 @@ inline std::size_t utf8_length(char lead) {
   return byte < 0x80 ? 1 : byte < 0xC2 ? 0 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : byte < 0xF5 ? 4 : 0;
 }
 
-// Bytes at the front that are ASCII, counted in steps of eight: perhaps fewer than there are, 0 only before a byte
-// that isn't or near the end.
+// Bytes at the front that are ASCII, counted in steps of eight: perhaps fewer than there are, 0 only before a
+// byte that isn't or near the end.
 inline std::size_t ascii_prefix(std::string_view bytes) {
   std::size_t at = 0;
   while (at + 8 <= bytes.size()) {

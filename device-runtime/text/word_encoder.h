@@ -1,5 +1,6 @@
-// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of its single bytes, or
-// characters (docs/tokenizer-format.md), the pair of lowest rank merges, the leftmost of equals, until none is left.
+// BPE inside one pre-token (Sennrich et al. 2016, as `tokenizers` does it): from the tokens of its single
+// bytes, or characters (docs/tokenizer-format.md), the pair of lowest rank merges, the leftmost of equals,
+// until none is left.
 #pragma once
 
 #include <array>

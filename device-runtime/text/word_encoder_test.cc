@@ -72,8 +72,8 @@ TEST(WordEncoder, CharactersEqualTheDefinition) {
   const TokenizerTables tables(marks_bytes());
   WordEncoder words(tables);
   TestRandom random(2);
-  const std::vector<std::string> characters = {" ", "a", "b", "h", "e", "l", "o", ">", "<", "/", "w", "r", "d",
-                                               "\xC3\xA9", "\xE6\x97\xA5", "\xF0\x9F\x98\x80", "z"};
+  const std::vector<std::string> characters = {" ", "a", "b", "h", "e", "l", "o", ">", "<", "/", "w", "r",
+                                               "d", "\xC3\xA9", "\xE6\x97\xA5", "\xF0\x9F\x98\x80", "z"};
   for (int i = 0; i < 20000; ++i) {
     std::string word;
     std::vector<std::uint32_t> ids;
