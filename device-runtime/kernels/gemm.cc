@@ -11,12 +11,12 @@
 namespace mft::kernels {
 namespace {
 
-constexpr i64 kSlabDepth = 10 * kGemmBlockK;      // k of a shared slab
-constexpr i64 kSlabFloats = (i64{16} << 20) / 4;  // at most 16 MiB
+constexpr i64 kSlabDepth = 10 * kGemmBlockK;     // k of a shared slab
+constexpr i64 kSlabFloats = (i64{3} << 20) / 4;  // at most 3 MiB: every panel reads it again
 constexpr i64 kUnit = 96;                         // a multiple of every strip width
 constexpr i64 kWidestPanel = 2 * kUnit;
 constexpr i64 kChunk = 2 * kUnit;                         // shared rows that stay in the second-level cache
-constexpr i64 kFewRows = 8;
+constexpr i64 kFewRows = 4;
 constexpr i64 kPanelFloats = kWidestPanel * kGemmBlockK;  // private scratch of a worker
 
 constexpr i64 round_up(i64 x, i64 unit) { return (x + unit - 1) / unit * unit; }
@@ -88,10 +88,10 @@ struct Panels {
 Plan make_plan(i64 M, i64 N, i64 K) {
   Plan plan{};
   plan.share_left = M <= N;
-  const i64 shared = std::min(M, N);
-  plan.slab_depth = std::min(K, kSlabDepth);
-  const i64 fit = std::max(kUnit, kSlabFloats / std::max<i64>(plan.slab_depth, 1) / kUnit * kUnit);
-  plan.slab_rows = std::min(round_up(shared, kUnit), fit);
+  const i64 rows = round_up(std::min(M, N), kUnit);
+  const i64 blocks = std::max<i64>(1, kSlabFloats / rows / kGemmBlockK);
+  plan.slab_depth = std::min({K, kSlabDepth, blocks * kGemmBlockK});
+  plan.slab_rows = std::min(rows, kSlabFloats / kGemmBlockK / kUnit * kUnit);
   return plan;
 }
 

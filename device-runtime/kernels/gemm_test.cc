@@ -44,10 +44,11 @@ std::vector<float> compute(ThreadPool& pool, const Case& c, const Data& d, Weigh
   return C;
 }
 
-// Shapes beyond one slab: K over 3840 and, with it, rows over 1056.
+// Shapes beyond one slab: K over 3840, K over 384 with more than 1024 rows, more than 2016 rows.
 TEST(Gemm, GoesOverSlabs) {
   ThreadPool pool(2);
-  for (const Case& c : {Case{GemmOp::kNN, 30, 50, 8001}, Case{GemmOp::kNT, 1100, 1100, 3841, 1}}) {
+  for (const Case& c : {Case{GemmOp::kNN, 30, 50, 8001}, Case{GemmOp::kNT, 1100, 1100, 1541, 1},
+                        Case{GemmOp::kNT, 2100, 2060, 500}}) {
     const Data d(c);
     const std::vector<float> C = compute(pool, c, d, d.B.data());
     Random random(3);
