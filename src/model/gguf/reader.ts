@@ -1,6 +1,5 @@
 /** Reads tensors out of a GGUF file by ranges of elements, as f32. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { ExitCode, MftError, messageOf } from '../../base/errors.ts';
+import { PositionedFile } from '../positioned-file.ts';
 import type { F32 } from '../tensors/float.ts';
 import type { TensorReader } from '../types.ts';
 import { blockTypeNamed } from './blocks.ts';
@@ -24,23 +23,15 @@ export interface GgufReader extends TensorReader {
 
 /** @throws MftError model.file-missing, model.gguf-malformed, model.gguf-unsupported */
 export async function openGguf(path: string): Promise<GgufReader> {
-  const file = await open(path, 'r').catch((cause: unknown) => {
-    throw new MftError(`${path} can't be opened: ${messageOf(cause)}`, {
-      code: 'model.file-missing',
-      exit: ExitCode.usage,
-      cause,
-    });
-  });
+  const file = await PositionedFile.open(path, malformedGguf);
   try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw malformedGguf(path, 'it is not a regular file');
-    const { metadata, tensors } = await readHeader(file, stat.size, path);
+    const { metadata, tensors } = await readHeader(file);
     return {
       path,
       metadata,
       tensors,
       shapes: new Map([...tensors].map(([name, tensor]) => [name, tensor.shape])),
-      read: (name, begin, end) => readElements(file, path, tensors.get(name), begin, end),
+      read: (name, begin, end) => readElements(file, tensors.get(name), begin, end),
       close: () => file.close(),
     };
   } catch (error) {
@@ -49,9 +40,10 @@ export async function openGguf(path: string): Promise<GgufReader> {
   }
 }
 
-async function readHeader(file: FileHandle, fileBytes: number, path: string) {
+async function readHeader(file: PositionedFile) {
+  const { path, bytes: fileBytes } = file;
   for (let length = Math.min(FIRST_READ, fileBytes); ; length = Math.min(4 * length, fileBytes)) {
-    const bytes = await readExactly(file, path, 0, Math.min(length, MAX_HEADER_BYTES));
+    const bytes = await file.read(0, Math.min(length, MAX_HEADER_BYTES));
     try {
       return parseGgufHeader(bytes, fileBytes, path);
     } catch (error) {
@@ -63,8 +55,7 @@ async function readHeader(file: FileHandle, fileBytes: number, path: string) {
 }
 
 async function readElements(
-  file: FileHandle,
-  path: string,
+  file: PositionedFile,
   tensor: GgufTensor | undefined,
   begin: number,
   end: number,
@@ -75,20 +66,9 @@ async function readElements(
   const last = Math.ceil(end / type.elements);
   if (!(begin >= 0 && begin <= end && tensor.begin + last * type.bytes <= tensor.end))
     throw new RangeError(`elements ${begin}..${end} of tensor ${tensor.name}`);
-  const bytes = await readExactly(file, path, tensor.begin + first * type.bytes, (last - first) * type.bytes);
+  const bytes = await file.read(tensor.begin + first * type.bytes, (last - first) * type.bytes);
   const values = new Float32Array((last - first) * type.elements);
   type.expand(bytes, values);
   // The range may begin and end inside blocks.
   return values.slice(begin - first * type.elements, end - first * type.elements);
-}
-
-async function readExactly(file: FileHandle, path: string, at: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
-  let have = 0;
-  while (have < length) {
-    const { bytesRead } = await file.read(buffer, have, length - have, at + have);
-    if (bytesRead === 0) throw malformedGguf(path, `it ends at byte ${at + have}, while it is being read`);
-    have += bytesRead;
-  }
-  return buffer;
 }

@@ -1,8 +1,8 @@
 /** Reads tensors out of one safetensors file, or of several behind an index.json, by ranges of elements, as f32. */
-import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ExitCode, MftError, messageOf } from '../../base/errors.ts';
+import { ExitCode, MftError } from '../../base/errors.ts';
 import { isObject, readJsonObject } from '../json.ts';
+import { PositionedFile } from '../positioned-file.ts';
 import { type F32, FLOAT_BYTES, widen } from '../tensors/float.ts';
 import type { FloatType, TensorReader } from '../types.ts';
 import { headerLength, malformedFile, parseHeader, type TensorEntry } from './header.ts';
@@ -12,37 +12,30 @@ const MAX_INDEX_BYTES = 100_000_000;
 
 /** One open file and the tensors in it. */
 class SafetensorsFile {
-  readonly path: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  private readonly file: FileHandle;
+  private readonly file: PositionedFile;
 
-  private constructor(path: string, file: FileHandle, tensors: ReadonlyMap<string, TensorEntry>) {
-    this.path = path;
+  private constructor(file: PositionedFile, tensors: ReadonlyMap<string, TensorEntry>) {
     this.file = file;
     this.tensors = tensors;
   }
 
   static async open(path: string): Promise<SafetensorsFile> {
-    const file = await open(path, 'r').catch((cause: unknown) => {
-      throw new MftError(`${path} can't be opened: ${messageOf(cause)}`, {
-        code: 'model.file-missing',
-        exit: ExitCode.usage,
-        cause,
-      });
-    });
+    const file = await PositionedFile.open(path, malformedFile);
     try {
-      const stat = await file.stat();
-      if (!stat.isFile()) throw malformedFile(path, 'it is not a regular file');
-      if (stat.size < 8) throw malformedFile(path, `it has only ${stat.size} bytes`);
-      const first = await readExactly(file, path, 0, 8);
-      const length = headerLength(first, stat.size, path);
-      const json = (await readExactly(file, path, 8, length)).toString('utf8');
-      const entries = parseHeader(json, length, stat.size - 8 - length, path);
-      return new SafetensorsFile(path, file, new Map(entries.map((entry) => [entry.name, entry])));
+      if (file.bytes < 8) throw malformedFile(path, `it has only ${file.bytes} bytes`);
+      const length = headerLength(await file.read(0, 8), file.bytes, path);
+      const json = (await file.read(8, length)).toString('utf8');
+      const entries = parseHeader(json, length, file.bytes - 8 - length, path);
+      return new SafetensorsFile(file, new Map(entries.map((entry) => [entry.name, entry])));
     } catch (error) {
       await file.close();
       throw error;
     }
+  }
+
+  get path(): string {
+    return this.file.path;
   }
 
   /** Elements [begin, end) of a tensor as f32. */
@@ -67,30 +60,13 @@ class SafetensorsFile {
     const size = FLOAT_BYTES[type];
     if (!(begin >= 0 && begin <= end && end * size <= entry.end - entry.begin))
       throw new RangeError(`elements ${begin}..${end} of tensor ${name}`);
-    const bytes = await readExactly(this.file, this.path, entry.begin + begin * size, (end - begin) * size);
+    const bytes = await this.file.read(entry.begin + begin * size, (end - begin) * size);
     return { type, bytes };
   }
 
   close(): Promise<void> {
     return this.file.close();
   }
-}
-
-async function readExactly(
-  file: FileHandle,
-  path: string,
-  position: number,
-  length: number,
-): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length);
-  let have = 0;
-  while (have < length) {
-    const { bytesRead } = await file.read(buffer, have, length - have, position + have);
-    if (bytesRead === 0)
-      throw malformedFile(path, `it ends at byte ${position + have}, while it is being read`);
-    have += bytesRead;
-  }
-  return buffer;
 }
 
 interface StoredElements {
