@@ -3,12 +3,13 @@
 // such files avoid); the hardware's own bf16 instructions are in gemm_bf16_mmla.cc and gemm_bf16_dp.cc.
 #pragma once
 
+#include "kernels/simd/macros.h"
 #include "kernels/simd/table.h"
 
 namespace mft::kernels::MFT_ISA {
 
 // The upper half of the bits of x rounded to bf16: nearest, ties to even; NaN stays NaN.
-static inline __attribute__((always_inline)) std::uint32_t bf16_bits(float x) {
+MFT_INLINE std::uint32_t bf16_bits(float x) {
   const auto bits = __builtin_bit_cast(std::uint32_t, x);
   const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
   return (bits & 0x7FFFFFFFu) > 0x7F800000u ? (bits | 0x00400000u) & 0xFFFF0000u : rounded;
@@ -17,9 +18,8 @@ static inline __attribute__((always_inline)) std::uint32_t bf16_bits(float x) {
 // Packs (simd/table.h, GemmKernels) by pieces that stay in the first-level cache. A piece is packed by the f32
 // kernel; convert(piece, depth, strip, to) then writes one strip of it, its depth rounded up to `unit`.
 template <bool Columns, int Unit, class Convert>
-static inline __attribute__((always_inline)) void pack_pieces(const GemmKernels& f32, const Weights& source, i64 column,
-                                                              i64 rows, i64 depth, int strip, std::uint16_t* packed,
-                                                              const Convert& convert) {
+MFT_INLINE void pack_pieces(const GemmKernels& f32, const Weights& source, i64 column, i64 rows, i64 depth, int strip,
+                            std::uint16_t* packed, const Convert& convert) {
   constexpr i64 kRows = 96, kDepth = 32;  // rows: a multiple of every strip; depth: of every unit
   alignas(64) float piece[kRows * kDepth];
   const i64 stride = (depth + Unit - 1) / Unit * Unit;  // of a strip, in k
@@ -41,9 +41,8 @@ static inline __attribute__((always_inline)) void pack_pieces(const GemmKernels&
 
 // C [rows, columns] = alpha * sums + what the epilogue says; sums has row distance Width.
 template <int Width>
-static inline __attribute__((always_inline)) void store_sums(const float* sums, i64 rows, i64 columns, float* C, i64 ldc,
-                                                             const BlockEpilogue& e, const float* bias,
-                                                             const float* residual) {
+MFT_INLINE void store_sums(const float* sums, i64 rows, i64 columns, float* C, i64 ldc, const BlockEpilogue& e,
+                           const float* bias, const float* residual) {
   for (i64 r = 0; r < rows; ++r) {
     float start[Width] = {};
     for (i64 n = 0; bias != nullptr && n < columns; ++n) start[n] = bias[n];
@@ -55,9 +54,8 @@ static inline __attribute__((always_inline)) void store_sums(const float* sums, 
 
 // All tiles of a block: tile(rows, depth, a, b, sums) fills sums [Height, Width] from two strips.
 template <int Height, int Width, int Unit, class Tile>
-static inline __attribute__((always_inline)) void for_tiles(i64 M, i64 N, i64 K, const std::uint16_t* a,
-                                                            const std::uint16_t* b, float* C, i64 ldc,
-                                                            const BlockEpilogue& e, const Tile& tile) {
+MFT_INLINE void for_tiles(i64 M, i64 N, i64 K, const std::uint16_t* a, const std::uint16_t* b, float* C, i64 ldc,
+                          const BlockEpilogue& e, const Tile& tile) {
   alignas(64) float sums[Height * Width];
   const i64 depth = (K + Unit - 1) / Unit * Unit;
   for (i64 n = 0; n < N; n += Width) {

@@ -31,30 +31,23 @@ void convert(const float* piece, i64 depth, int strip, std::uint16_t* to) {
 template <int Rows>
 void tile_of(i64 depth, const std::uint16_t* a, const std::uint16_t* b, float* sums) {
   __m512 sum[Rows][kVectors];
-#pragma GCC unroll 12
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_setzero_ps();
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    MFT_UNROLL for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_setzero_ps();
   }
   for (i64 k = 0; k < depth; k += kUnit) {
     __m512bh column[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) column[v] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + 32 * v));
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
+    MFT_UNROLL for (int v = 0; v < kVectors; ++v) column[v] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + 32 * v));
+    MFT_UNROLL for (int r = 0; r < Rows; ++r) {
       int pair = 0;
       __builtin_memcpy(&pair, a + kUnit * r, sizeof(pair));
       const auto row = reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], row, column[v]);
+      MFT_UNROLL for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], row, column[v]);
     }
     a += kUnit * kHeight;
     b += kUnit * kWidth;
   }
-#pragma GCC unroll 12
-  for (int r = 0; r < Rows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(sums + r * kWidth + 16 * v, sum[r][v]);
+  MFT_UNROLL for (int r = 0; r < Rows; ++r) {
+    MFT_UNROLL for (int v = 0; v < kVectors; ++v) _mm512_storeu_ps(sums + r * kWidth + 16 * v, sum[r][v]);
   }
 }
 

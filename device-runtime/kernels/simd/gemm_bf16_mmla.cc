@@ -38,14 +38,11 @@ void tile_of(i64 depth, const std::uint16_t* a, const std::uint16_t* b, float* s
   }
   for (i64 k = 0; k < depth; k += kUnit) {
     bfloat16x8_t rows[Pairs];
-#pragma GCC unroll 4
-    for (int i = 0; i < Pairs; ++i) rows[i] = vreinterpretq_bf16_u16(vld1q_u16(a + 8 * i));
-#pragma GCC unroll 3
-    for (int j = 0; j < kWidth / 2; j += 2) {
+    MFT_UNROLL for (int i = 0; i < Pairs; ++i) rows[i] = vreinterpretq_bf16_u16(vld1q_u16(a + 8 * i));
+    MFT_UNROLL for (int j = 0; j < kWidth / 2; j += 2) {
       const bfloat16x8_t left = vreinterpretq_bf16_u16(vld1q_u16(b + 8 * j)),
                          right = vreinterpretq_bf16_u16(vld1q_u16(b + 8 * j + 8));
-#pragma GCC unroll 4
-      for (int i = 0; i < Pairs; ++i) {
+      MFT_UNROLL for (int i = 0; i < Pairs; ++i) {
         sum[i][j] = vbfmmlaq_f32(sum[i][j], rows[i], left);
         sum[i][j + 1] = vbfmmlaq_f32(sum[i][j + 1], rows[i], right);
       }

@@ -9,14 +9,8 @@
 
 #include <hwy/highway.h>
 
+#include "kernels/simd/macros.h"
 #include "kernels/types.h"
-
-#define MFT_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define MFT_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define MFT_UNROLL _Pragma("GCC unroll 64")
-#endif
 
 namespace mft::kernels::MFT_ISA {
 
