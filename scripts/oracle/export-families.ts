@@ -19,6 +19,7 @@ import { mftProcess, TOKENIZER, workbench } from '../../test/support/training.ts
 const FAMILIES = {
   gpt2: ['hf-gpt2/single-f32', 'c_attn,c_fc'],
   qwen2: ['hf-qwen2/single-f32', 'q_proj,v_proj,gate_proj'],
+  qwen3: ['hf-qwen3/single-f32', 'q_proj,k_proj,o_proj'],
   llama: ['hf-llama/single-f32', 'all-linear'],
   'llama-biased': ['hf-llama/biased-f32', 'k_proj,o_proj,down_proj'],
   gemma3: ['hf-gemma3/single-f32', 'all-linear'],

@@ -45,6 +45,7 @@ describe.each(makes)('%s phone', (make) => {
 
   describe.each([
     ['hf-qwen2/single-f32', 'q_proj,v_proj'],
+    ['hf-qwen3/single-f32', 'q_proj,k_proj,up_proj'],
     ['hf-llama/single-f32', 'all-linear'],
     ['hf-llama/biased-f32', 'o_proj,down_proj'],
     ['hf-gemma3/single-f32', 'q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj'],
