@@ -29,5 +29,6 @@ node scripts/suite.ts --results "$results" \
   --step style "biome ci --colors=off ." \
   --step imports "depcruise src" \
   --step includes "node scripts/check-includes.ts" \
+  --step kernel-ops "sh device-runtime/kernels/check_ops.sh device-runtime/kernels" \
   --gtest "$native" \
   --vitest vitest.config.ts
