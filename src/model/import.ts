@@ -20,6 +20,8 @@ export interface ImportOptions extends Operation {
   tokenizer?: string | undefined;
   /** How the matrices are stored in the pack; 'auto' when absent. */
   dtype?: WeightType | undefined;
+  /** What the pack says it came from; the path when absent. */
+  origin?: string | undefined;
 }
 
 /** The configuration of a Hugging Face folder or GGUF file, understood. @throws MftError naming the field. */
@@ -60,7 +62,7 @@ export async function importSource(
       target,
       {
         config,
-        source: path,
+        source: options.origin ?? path,
         tokenizer: tokenizer?.compiled,
         sideFiles,
         typeOf,

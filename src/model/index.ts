@@ -3,6 +3,7 @@ export type { CreateOptions } from './create.ts';
 export { type ExportOptions, exportResult, openAdapter } from './export/index.ts';
 export { openResult } from './export/result.ts';
 export { familyNames, sizeNames } from './families/index.ts';
+export { type PulledModel, type PullOptions, pullModel } from './hub/pull.ts';
 export type { ImportOptions } from './import.ts';
 export {
   checkModelName,

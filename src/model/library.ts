@@ -64,7 +64,8 @@ export async function createModel(name: string, options: CreateOptions & Library
   return openPack(target, name);
 }
 
-async function freePlace(name: string, place: LibraryPlace): Promise<string> {
+/** Where a new model of this name will be. @throws MftError model.exists, model.bad-name. */
+export async function freePlace(name: string, place: LibraryPlace): Promise<string> {
   const target = join(modelsFolder(place), checkModelName(name));
   if (!(await exists(target))) return target;
   throw new MftError(`there is a model "${name}" already`, {
@@ -188,7 +189,7 @@ async function unknownModel(reference: string, isThere: boolean, place: LibraryP
       suggestions: [
         ...(meant === undefined ? [] : [`Did you mean ${meant}?`]),
         ...(names.length === 0 ? [] : [`Models: ${names.join(', ')}.`]),
-        'mft model import PATH --name NAME takes a folder downloaded from Hugging Face or a GGUF file; mft itself downloads nothing.',
+        'mft model import PATH takes a Hugging Face folder or a GGUF file, mft model pull ORG/NAME downloads one.',
       ],
     },
   );
