@@ -23,7 +23,7 @@ constexpr i64 kVocabTile = 1024;
 constexpr i64 kStretch = 3072;  // a multiple of kVocabTile and of kGemmBlockK
 constexpr i64 kRows = 512;      // of a block whose logits are not kept
 constexpr i64 kFewestKept = 128, kMostKept = 256;  // rows of a block whose exponentials are kept
-constexpr i64 kKeptBytes = i64{80} << 20;          // at most
+constexpr i64 kKeptBytes = i64{128} << 20;         // at most
 static_assert(kStretch % kVocabTile == 0 && kStretch % kGemmBlockK == 0);
 
 constexpr i64 round_up(i64 x) { return (x + 31) / 32 * 32; }
@@ -77,6 +77,7 @@ struct Gradients {
   float scale;
   float* d_hidden;
   float* dW;
+  bool overwrite;  // dW
 };
 
 class Head {
@@ -132,7 +133,7 @@ class Head {
       for (i64 v = 0; v < s_.vocab; v += layout_.stretch) {
         if (!layout_.kept) make_logits(rows, v);
         differentiate(index, rows, v);
-        add_to_weight(rows, v);
+        add_to_weight(rows, v, first == 0 && gradients_->overwrite ? 0.0f : 1.0f);
       }
     }
     return result;
@@ -248,9 +249,9 @@ class Head {
     return 1.0f - ratio * ratio;
   }
 
-  void add_to_weight(i64 rows, i64 v) {
+  void add_to_weight(i64 rows, i64 v, float beta) {
     const i64 C = s_.channels;
-    gemm(pool_, GemmOp::kTN, width(v), C, rows, logits(0, v), layout_.ld, hidden_, C, gradients_->dW + v * C, C, 1.0f,
+    gemm(pool_, GemmOp::kTN, width(v), C, rows, logits(0, v), layout_.ld, hidden_, C, gradients_->dW + v * C, C, beta,
          {.compute = s_.compute}, gemm_);
   }
 
@@ -292,9 +293,9 @@ CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropySha
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
                                                   const float* hidden, Weights W, const std::int32_t* targets,
                                                   float gradient_scale, float* losses, float* d_hidden,
-                                                  float* dW, Workspace workspace) {
+                                                  float* dW, Workspace workspace, bool overwrite) {
   const profile::Timer timer(profile::Op::kHead);
-  const Gradients gradients{gradient_scale, d_hidden, dW};
+  const Gradients gradients{gradient_scale, d_hidden, dW, overwrite};
   return Head(pool, shape, hidden, W, targets, losses, &gradients, workspace).run();
 }
 

@@ -37,10 +37,11 @@ CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropySha
                                          float* losses, Workspace workspace);
 
 // The same losses (to the bit), and the gradients of gradient_scale * loss_sum: d_hidden [N, C] is
-// overwritten (0 for ignored rows), dW [V, C] is added to, or null (a frozen head).
+// overwritten (0 for ignored rows), dW [V, C] is added to (overwrite: written, if any row has a target), or null (a
+// frozen head).
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
                                                   const float* hidden, Weights W, const std::int32_t* targets,
                                                   float gradient_scale, float* losses, float* d_hidden,
-                                                  float* dW, Workspace workspace);
+                                                  float* dW, Workspace workspace, bool overwrite = false);
 
 }  // namespace mft::kernels

@@ -124,7 +124,8 @@ void Adapters::allocate(uint64_t seed, bool trained) {
                              .elements = view.elements,
                              .value = values[k],
                              .grad = gradients[k],
-                             .decay = true});
+                             .decay = true,
+                             .overwritten = false});
     }
     initialise(values[0], adapter.rank * items_[i].in, items_[i].in, seed, static_cast<uint32_t>(i));
     adapter.a = values[0];

@@ -82,13 +82,17 @@ void Decoder::make_parameters() {
     const store::Pin gradients = gradients_->pin(i);
     for (const v1::Tensor& tensor : layout[i].tensors()) {
       const std::vector<uint64_t> shape(tensor.shape().begin(), tensor.shape().end());
+      // Lookups add to their rows; all other matrices get products.
+      const bool looked_up = tensor.name() == "embed.positions" ||
+                             (tensor.name() == "embed.tokens" && !config_.tied_embeddings());
       parameters_.push_back({.name = tensor.name(),
                              .segment = layout[i].name(),
                              .shape = shape,
                              .elements = store::tensor_elements(tensor),
                              .value = values.writable_f32(tensor.name(), shape),
                              .grad = gradients.writable_f32(tensor.name(), shape),
-                             .decay = shape.size() >= 2});
+                             .decay = shape.size() >= 2,
+                             .overwritten = shape.size() >= 2 && !looked_up});
     }
   }
 }
@@ -113,9 +117,17 @@ void Decoder::zero_grad() {
     kernels::fill(pool_, static_cast<i64>(parameter.elements), 0, parameter.grad);
   }
   lookup_.clear();
+  discarded_ = true;
 }
 
 void Decoder::finish_gradients() {
+  if (discarded_) {  // no pass had a label
+    for (const Parameter& parameter : parameters_) {
+      if (!parameter.overwritten) continue;
+      kernels::fill(pool_, static_cast<i64>(parameter.elements), 0, parameter.grad);
+    }
+    discarded_ = false;
+  }
   if (lookup_.table() == nullptr) return;
   lookup_.add_to(pin_gradients(0).writable_f32(
       "embed.tokens", {static_cast<uint64_t>(sizes_.vocab), static_cast<uint64_t>(sizes_.hidden)}));
@@ -263,13 +275,17 @@ LossSum Decoder::forward_backward(const Batch& batch, float grad_scale, float dr
   check_batch(batch);
   nn::Pass pass = begin_pass(batch.rows, batch.length, 0);
   pass.dropout = dropout;
+  pass.first_gradients = discarded_;
   pass.adapter_dropout = options_.adapter_dropout;
   pass.key = {.seed = key.seed, .step = key.step, .micro_batch = key.micro_batch};
   walk_forward(pass, batch.tokens, nullptr);
   final_forward(pass, 0, pass.rows());
   const nn::HeadLoss loss = nn::head_loss_backward(pass, pin_head().head, activations_.hidden, batch.targets,
                                                    grad_scale, activations_.d_x);
-  if (loss.labels > 0) walk_backward(pass, batch.tokens);
+  if (loss.labels > 0) {
+    discarded_ = false;
+    walk_backward(pass, batch.tokens);
+  }
   return {loss.sum, static_cast<uint64_t>(loss.labels)};
 }
 

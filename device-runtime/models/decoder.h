@@ -28,6 +28,7 @@ class Decoder final : public Model {
   uint64_t trainable_count() const override;
   std::span<const Parameter> parameters() const override { return parameters_; }
   void zero_grad() override;
+  void discard_gradients() override { discarded_ = true; }
   void finish_gradients() override;
   void load_adapter(const store::Pin& values) override;
   LossSum forward_backward(const Batch& batch, float grad_scale, float dropout, const StepKey& key) override;
@@ -76,6 +77,7 @@ class Decoder final : public Model {
   ThreadPool& pool_;
   Adapters adapters_;
   std::unique_ptr<store::Segments> gradients_;  // Full-FT
+  bool discarded_ = true;                       // the `overwritten` gradients hold nothing of this step
   LookupGradient lookup_;                       // Full-FT with a tied embedding
   std::vector<Parameter> parameters_;
   Arena arena_;

@@ -57,6 +57,8 @@ struct Parameter {
   float* value = nullptr;
   float* grad = nullptr;
   bool decay = false;  // two or more dimensions: weight decay applies
+  // Model::discard_gradients is enough to make an end of its gradient: the next pass writes over it.
+  bool overwritten = false;
 };
 
 enum class Method {
@@ -111,6 +113,9 @@ class Model {
 
   virtual std::span<const Parameter> parameters() const = 0;
   virtual void zero_grad() = 0;
+  // The same where every gradient is zero already, but for the `overwritten` ones: these keep what they hold until the next
+  // pass or finish_gradients(), and it counts for nothing.
+  virtual void discard_gradients() = 0;
 
   // After the last micro-batch of a step, before the gradients are read (train::AdamW::step does it): adds
   // what was accumulated apart, namely a tied embedding's lookups to its head. Calling it twice adds nothing.

@@ -29,7 +29,7 @@ HeadLoss head_loss_backward(const Pass& pass, const Head& head, const float* hid
                             float scale, float* d_hidden) {
   const kernels::CrossEntropyResult result = kernels::cross_entropy_forward_backward(
       pass.pool, shape_of(pass, head), hidden, head.weight, targets, scale, nullptr, d_hidden, head.d_weight,
-      pass.scratch.kernel);
+      pass.scratch.kernel, pass.first_gradients);
   return {result.loss_sum, result.tokens};
 }
 

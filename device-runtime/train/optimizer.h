@@ -28,7 +28,7 @@ class AdamW {
   ~AdamW();
 
   // One update of model.parameters() from their gradients (finished here: Model::finish_gradients; already
-  // scaled by 1 / labels), which are then zero. Gradients are clipped by min(1, max_grad_norm / (norm +
+  // scaled by 1 / labels), which are then discarded. Gradients are clipped by min(1, max_grad_norm / (norm +
   // 1e-6)) when max_grad_norm > 0. step: 1-based number of this update, for the bias correction. Returns the
   // global norm before clipping. A norm that is not finite is returned and nothing is changed.
   float step(uint32_t step, float learning_rate);
