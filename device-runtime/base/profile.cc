@@ -10,8 +10,8 @@ internal::State state;
 internal::State* internal::active = nullptr;
 
 const char* op_name(Op op) {
-  static constexpr const char* kNames[kOps] = {"gemm",        "adapters",  "attention", "rope", "norm", "activation",
-                                               "elementwise", "embedding", "head",      "optimizer"};
+  static constexpr const char* kNames[kOps] = {"gemm",       "adapters",    "attention", "rope", "norm",
+                                               "activation", "elementwise", "embedding", "head", "optimizer"};
   return kNames[static_cast<std::size_t>(op)];
 }
 

@@ -120,7 +120,8 @@ TEST(Bench, EngineReportsWhatItDid) {
       EXPECT_GT(ops[name].calls(), 0) << name;
     }
     EXPECT_EQ(ops.contains("adapters"), !full);
-    // Every product of the linear layers is done, and none besides: LoRA needs no gradient below its lowest adapter.
+    // Every product of the linear layers is done, and none besides: LoRA needs no gradient below its lowest
+    // adapter.
     const double linear = 2 * (96 + 32 + 64 + 64) * 32, tokens = 18;
     const double skipped = full ? 0 : 2.0 * tokens * 96 * 32;
     EXPECT_EQ(ops["gemm"].flops(), (full ? 6 : 4) * tokens * linear - skipped);
@@ -221,8 +222,8 @@ TEST(Bench, ImpossibleSpecificationsAreRefused) {
             }),
             "bench.spec-invalid");
   EXPECT_EQ(refused([](v1::BenchSpec* s) { s->set_yardstick("/libopenblas.so"); }), "bench.no-yardstick");
-  EXPECT_EQ(refused([](v1::BenchSpec* s) { s->mutable_engine()->mutable_config()->set_head_dim(0); }).substr(0, 6),
-            "model.");
+  const auto no_heads = [](v1::BenchSpec* s) { s->mutable_engine()->mutable_config()->set_head_dim(0); };
+  EXPECT_EQ(refused(no_heads).substr(0, 6), "model.");
 }
 
 }  // namespace

@@ -171,7 +171,8 @@ v1::EngineBenchReport measure_engine(const v1::EngineBench& spec, const Surround
   report.set_peak_rss_bytes(peak_rss_bytes());
   std::unique_ptr<ModelProducts> products;
   if (!yardstick.empty()) {
-    products = std::make_unique<ModelProducts>(spec, surroundings.load_yardstick(yardstick), engine.threads());
+    products =
+        std::make_unique<ModelProducts>(spec, surroundings.load_yardstick(yardstick), engine.threads());
   }
   profile::Report all{};
   for (uint32_t i = 0; i < spec.steps(); ++i) {

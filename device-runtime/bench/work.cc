@@ -26,7 +26,8 @@ Work step_work(const v1::EngineBench& spec) {
   Work work;
   for (int module = 0; module < models::kModules; ++module) {
     const models::ModuleSize size = models::module_size(config, static_cast<models::Module>(module));
-    work.matrix_parameters += static_cast<double>(size.in) * static_cast<double>(size.out) * config.num_layers();
+    work.matrix_parameters +=
+        static_cast<double>(size.in) * static_cast<double>(size.out) * config.num_layers();
   }
   const double head = static_cast<double>(config.vocab_size()) * config.hidden_size();
   work.matrix_parameters += head;
@@ -47,8 +48,8 @@ std::vector<CountedProduct> step_products(const v1::EngineBench& spec) {
   std::vector<CountedProduct> all;
   const auto add = [&](i64 in, i64 out, uint32_t count) {
     for (const Product& product : layer_products(tokens, in, out, spec.full())) {
-      const auto found =
-          std::find_if(all.begin(), all.end(), [&](const auto& other) { return equal(other.product, product); });
+      const auto same = [&](const CountedProduct& other) { return equal(other.product, product); };
+      const auto found = std::find_if(all.begin(), all.end(), same);
       if (found != all.end()) {
         found->count += count;
       } else {

@@ -1,5 +1,5 @@
-// The fused head. Rows with a target are gathered in blocks, and the vocabulary is walked in stretches: a stretch
-// of W is read while it is in the cache for both of its products. The softmax is online (as in attention): what
+// The fused head. Rows with a target are gathered in blocks, and the vocabulary is walked in stretches: a
+// stretch of W is in the cache for both of its products. The softmax is online (as in attention): what
 // d_hidden sums is relative to the largest logit so far and is scaled when that grows, so a frozen head needs
 // no logits but a stretch's. dW needs finished probabilities: the block's exponentials are kept if they are
 // few enough, else the logits are made a second time. All sums have a fixed order: logsumexp by kVocabTile,
@@ -92,7 +92,8 @@ class Head {
         targets_(targets),
         losses_(losses),
         gradients_(gradients),
-        layout_(pool.threads(), shape, gradients != nullptr, gradients != nullptr && gradients->dW != nullptr) {
+        layout_(pool.threads(), shape, gradients != nullptr,
+                gradients != nullptr && gradients->dW != nullptr) {
     check_that(s_.rows >= 0 && s_.channels > 0 && s_.vocab > 0, "kernels.shape",
                "cross_entropy: impossible sizes");
     check_that(s_.softcap >= 0.0f, "kernels.shape", "cross_entropy: softcap must not be negative");
@@ -182,12 +183,12 @@ class Head {
   }
 
   void make_logits(i64 rows, i64 v) {
-    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.row(v), s_.channels, logits(0, v),
-         layout_.ld, 0.0f, {.compute = s_.compute}, gemm_);
+    gemm(pool_, GemmOp::kNT, rows, width(v), s_.channels, hidden_, s_.channels, W_.row(v), s_.channels,
+         logits(0, v), layout_.ld, 0.0f, {.compute = s_.compute}, gemm_);
   }
 
-  // Folds the logits of a stretch into the state of each row. For a gradient they become exponentials relative to the
-  // largest logit so far, times the slope of the cap, and what d_hidden holds is made relative to it, too.
+  // Folds the logits of a stretch into the state of each row. For a gradient they become exponentials
+  // relative to the largest logit so far, times the slope of the cap, and so does what d_hidden holds.
   void fold(const std::int32_t* index, i64 rows, i64 v) {
     pool_.parallel_for(rows, [&](i64 r, int) {
       float* const row = logits(r, v);
@@ -251,8 +252,8 @@ class Head {
 
   void add_to_weight(i64 rows, i64 v, float beta) {
     const i64 C = s_.channels;
-    gemm(pool_, GemmOp::kTN, width(v), C, rows, logits(0, v), layout_.ld, hidden_, C, gradients_->dW + v * C, C, beta,
-         {.compute = s_.compute}, gemm_);
+    gemm(pool_, GemmOp::kTN, width(v), C, rows, logits(0, v), layout_.ld, hidden_, C, gradients_->dW + v * C,
+         C, beta, {.compute = s_.compute}, gemm_);
   }
 
   const Table& isa_;
@@ -274,7 +275,8 @@ class Head {
 void softcap(ThreadPool& pool, i64 n, float cap, float* logits) {
   const profile::Timer timer(profile::Op::kHead);
   check_that(cap > 0.0f, "kernels.shape", "softcap: the cap must be positive");
-  for_stretches(pool, n, [&, &isa = table()](i64 begin, i64 count) { isa.softcap(count, cap, logits + begin); });
+  for_stretches(pool, n,
+                [&, &isa = table()](i64 begin, i64 count) { isa.softcap(count, cap, logits + begin); });
 }
 
 std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward,

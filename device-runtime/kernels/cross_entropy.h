@@ -25,8 +25,8 @@ struct CrossEntropyResult {
   i64 tokens = 0;       // how many those are
 };
 
-// Bytes for the functions below; backward says whether cross_entropy_forward_backward is called, weight_gradient
-// whether a dW may be asked for.
+// Bytes for the functions below; backward says whether cross_entropy_forward_backward is called,
+// weight_gradient whether a dW may be asked for.
 std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape, bool backward,
                                     bool weight_gradient = true);
 
@@ -37,8 +37,8 @@ CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropySha
                                          float* losses, Workspace workspace);
 
 // The same losses (to the bit), and the gradients of gradient_scale * loss_sum: d_hidden [N, C] is
-// overwritten (0 for ignored rows), dW [V, C] is added to (overwrite: written, if any row has a target), or null (a
-// frozen head).
+// overwritten (0 for ignored rows), dW [V, C] is added to (overwrite: written, if any row has a target), or
+// null (a frozen head).
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
                                                   const float* hidden, Weights W, const std::int32_t* targets,
                                                   float gradient_scale, float* losses, float* d_hidden,

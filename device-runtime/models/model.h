@@ -113,8 +113,8 @@ class Model {
 
   virtual std::span<const Parameter> parameters() const = 0;
   virtual void zero_grad() = 0;
-  // The same where every gradient is zero already, but for the `overwritten` ones: these keep what they hold until the next
-  // pass or finish_gradients(), and it counts for nothing.
+  // The same where every gradient is zero already, but for the `overwritten` ones: these keep what they hold
+  // until the next pass or finish_gradients(), and it counts for nothing.
   virtual void discard_gradients() = 0;
 
   // After the last micro-batch of a step, before the gradients are read (train::AdamW::step does it): adds

@@ -108,7 +108,8 @@ void linear_backward(const Pass& pass, const Linear& linear, i64 rows, const flo
   }
   if (linear.d_weight != nullptr) {
     kernels::gemm(pass.pool, GemmOp::kTN, linear.out, linear.in, rows, dy, linear.out, x, linear.in,
-                  linear.d_weight, linear.in, pass.first_gradients ? 0.0f : 1.0f, {.compute = pass.compute}, pass.scratch.kernel);
+                  linear.d_weight, linear.in, pass.first_gradients ? 0.0f : 1.0f, {.compute = pass.compute},
+                  pass.scratch.kernel);
   }
   if (dx != nullptr) {
     kernels::gemm(pass.pool, GemmOp::kNN, rows, linear.in, linear.out, dy, linear.out, linear.weight,

@@ -46,7 +46,8 @@ struct Pass {
   float adapter_dropout = 0;  // 0 outside training
   kernels::DropoutSite key;   // seed, step, micro-batch
   uint32_t layer = 0;
-  // The gradients of weights that are products (of linear layers and the head) hold nothing yet: they are overwritten.
+  // The gradients of weights that are products (of linear layers and the head) hold nothing yet: they are
+  // overwritten.
   bool first_gradients = false;
   const int32_t* positions = nullptr;  // [N] of the tokens in their sequences
   kernels::Compute compute = kernels::Compute::kF32;  // of the products of linear layers and the head

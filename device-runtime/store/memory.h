@@ -10,8 +10,9 @@ namespace mft::store {
 class Memory {
  public:
   Memory() = default;
-  // Failure memory.too-little; what: for the message, e.g. "the gradients". sparse: only few pages will be touched, so
-  // they stay small; otherwise the kernel is asked for large ones, which the matrix products walk faster.
+  // Failure memory.too-little; what: for the message, e.g. "the gradients". sparse: only few pages will be
+  // touched, so they stay small; otherwise the kernel is asked for large ones, which the matrix products walk
+  // faster.
   Memory(uint64_t bytes, const char* what, bool sparse = false);
   Memory(Memory&& other) noexcept;
   Memory& operator=(Memory&& other) noexcept;

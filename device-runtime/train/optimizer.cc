@@ -110,7 +110,8 @@ float AdamW::step(uint32_t step, float learning_rate) {
   for (size_t i = 0; i < parameters.size(); ++i) {
     const models::Parameter& parameter = parameters[i];
     kernels::adamw(state.pool, static_cast<i64>(parameter.elements), parameter.decay ? decayed : plain,
-                   parameter.value, parameter.grad, state.of[i].m, state.of[i].v, /*zero_gradient=*/!parameter.overwritten);
+                   parameter.value, parameter.grad, state.of[i].m, state.of[i].v,
+                   /*zero_gradient=*/!parameter.overwritten);
   }
   state.model.discard_gradients();
   return static_cast<float>(norm);
