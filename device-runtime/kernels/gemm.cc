@@ -3,6 +3,7 @@
 #include "kernels/gemm.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/profile.h"
 #include "kernels/check.h"
@@ -63,26 +64,49 @@ struct Plan {
   i64 slab_rows;    // of the shared side
 };
 
-// How the private side is cut into tasks: wide panels, because a wide one reads the slab less often; with
-// several threads narrow ones at the end, so that nobody waits long for the last.
-struct Panels {
-  i64 rows, narrow, wide_count = 0;
-
+// How the private side is cut into tasks: in rounds of equal panels, one for each thread, wide ones first,
+// because a wide one reads the slab less often, then ever narrower ones, so that nobody waits long for the
+// last.
+class Panels {
+ public:
   // shared: rows of the other side. A few leave a packed strip no more than one use: it should not leave the
   // first-level cache before.
-  Panels(i64 rows_of, i64 shared, int strip, int threads)
-      : rows(rows_of), narrow(shared <= kFewRows ? strip : round_up(kUnit / 2, strip)) {
-    if (shared <= kFewRows) return;
-    wide_count = threads == 1 ? (rows + kWidestPanel - 1) / kWidestPanel
-                              : std::max<i64>(0, rows - threads * kWidestPanel) / kWidestPanel;
+  Panels(i64 rows, i64 shared, int strip, int threads) : rows_(rows) {
+    const i64 narrowest = shared <= kFewRows ? strip : round_up(kUnit / 4, strip);
+    const i64 widest = shared <= kFewRows ? strip : kWidestPanel;
+    i64 row = 0, task = 0;
+    while (row < rows) {
+      i64 width = threads == 1 ? widest : round_up((rows - row) / (2 * threads), strip);
+      width = std::clamp(width, narrowest, widest);
+      // The last round takes what is left.
+      const i64 left = (rows - row + width - 1) / width;
+      const bool last = width == narrowest || threads == 1 || count_ + 1 == kRounds;
+      const i64 wide_rounds = (rows - row) / (2 * threads * width);
+      const i64 tasks = last ? left : width == widest ? wide_rounds * threads : threads;
+      rounds_[static_cast<std::size_t>(count_++)] = {task, row, width};
+      task += std::clamp<i64>(tasks, 1, left);
+      row += std::clamp<i64>(tasks, 1, left) * width;
+    }
+    tasks_ = task;
   }
+
+  i64 count() const { return tasks_; }
   i64 begin(i64 task) const {
-    return std::min(rows, task <= wide_count ? task * kWidestPanel
-                                             : wide_count * kWidestPanel + (task - wide_count) * narrow);
+    if (task >= tasks_) return rows_;
+    int i = count_ - 1;
+    while (rounds_[static_cast<std::size_t>(i)].task > task) --i;
+    const Round& round = rounds_[static_cast<std::size_t>(i)];
+    return round.row + (task - round.task) * round.width;
   }
-  i64 count() const {
-    return wide_count + (std::max<i64>(0, rows - wide_count * kWidestPanel) + narrow - 1) / narrow;
-  }
+
+ private:
+  static constexpr int kRounds = 12;
+  struct Round {
+    i64 task, row, width;  // of its first panel; of each
+  };
+  i64 rows_, tasks_ = 0;
+  int count_ = 0;
+  std::array<Round, kRounds> rounds_;
 };
 
 Plan make_plan(i64 M, i64 N, i64 K) {
