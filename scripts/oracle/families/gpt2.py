@@ -22,6 +22,7 @@ CASES = {
 }
 for _case in CASES.values():
     _case["lora"] = SETS
+CASES["long"] = dict(V=61, C=64, H=1, L=1, P=130, B=1, T=127, seed=15, schedule="cosine", lora={"all": SETS["all"]})
 
 
 def build(case):

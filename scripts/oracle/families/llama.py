@@ -21,6 +21,9 @@ CASES = {
     "single": dict(V=43, C=14, H=2, KV=1, D=64, F=18, L=1, tied=True, rope=dict(rope_type="default", rope_theta=1e4), B=4,
                    T=1, seed=44, schedule="constant",
                    lora={"all": dict(r=2, lora_alpha=4, target_modules=ATTENTION + MLP)}),
+    "ratio7": dict(V=53, C=14, H=7, KV=1, D=64, F=22, L=2, tied=True, rope=dict(rope_type="default", rope_theta=1e5), B=2,
+                   T=21, seed=45, schedule="linear",
+                   lora={"qkvo": dict(r=4, lora_alpha=8, target_modules=ATTENTION)}),
 }
 NORM_MIDDLE = 1.0
 
