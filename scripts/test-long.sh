@@ -30,5 +30,7 @@ suite --results "$results/cortex-a76" --gtest build/linux-arm64-static/kernels \
 suite --results "$results/vitest" --vitest vitest.long.config.ts
 
 echo
+# Skips do not disappear in the sum: each suite's own line says how many, each test why.
+awk '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped/ {s += $5} END {print s+0 " skipped in all"}' "$log"
 grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | awk '{p += $1; f += $3} END {print p+0 " passed, " f+0 " failed"; exit f > 0 || NR != 5}' || status=1
 exit "$status"

@@ -32,4 +32,10 @@ class TestFolder {
   std::string path_;
 };
 
+// Whether a test that can't mount fails instead of being skipped: where everything must run (.ci/run sets it).
+inline bool must_mount() {
+  const char* const real = ::getenv("MFT_TEST_REAL");
+  return real != nullptr && std::string(real) == "required";
+}
+
 }  // namespace mft
