@@ -130,7 +130,7 @@ void expect_failed(TestRun& run, const std::string& code) {
 TEST(Run, TrainsInFullAndTellsEverything) {
   TestRun run;
   v1::GenerateTask& sample = *run.spec.mutable_train()->mutable_sample();
-  sample.set_prompt("hello");
+  sample.add_prompts("hello");
   sample.set_max_tokens(8);
   run.spec.mutable_train()->set_steps(40);
   complete(run);
@@ -562,7 +562,7 @@ TEST(Run, GeneratesTheSameTextForTheSameSeed) {
     run.spec.clear_train();
     run.spec.clear_data();
     v1::GenerateTask& task = *run.spec.mutable_generate();
-    task.set_prompt("hello world");
+    task.add_prompts("hello world");
     task.set_max_tokens(20);
     task.set_temperature(temperature);
     task.set_seed(seed);

@@ -35,7 +35,7 @@ std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, c
   const std::uint64_t from = monotonic_us();
   // What begins a text stands before a prompt too; what ends one does not, for the text goes on.
   std::vector<std::int32_t> prompt = tokenizer.prefix();
-  tokenizer.encode(task.prompt(), prompt);
+  tokenizer.encode(task.prompts(0), prompt);
   const std::uint32_t positions = model.config().max_positions();
   if (prompt.size() >= positions) {
     throw Failure("generate.prompt-too-long",
@@ -60,7 +60,7 @@ std::optional<v1::Sample> generate(models::Model& model, Tokenizer& tokenizer, c
     if (done + 1 < limit) logits = model.next(token);
   }
   v1::Sample sample;
-  sample.set_prompt(task.prompt());
+  sample.set_prompt(task.prompts(0));
   sample.set_text(tokenizer.decode(text));
   sample.set_tokens(static_cast<std::uint32_t>(text.size()));
   sample.set_duration_ms(static_cast<std::uint32_t>((monotonic_us() - from) / 1000));

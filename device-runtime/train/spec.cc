@@ -50,8 +50,10 @@ void check_data(const v1::DataConfig& data, std::uint32_t batch_size, bool train
 }
 
 void check_generate(const std::string& field, const v1::GenerateTask& task) {
-  if (task.prompt().empty()) invalid(field + ".prompt", "empty", "some text");
-  require_between(field + ".prompt's bytes", task.prompt().size(), 1, kMaxPromptBytes);
+  if (task.prompts().empty()) invalid(field + ".prompts", "empty", "some text");
+  for (const std::string& prompt : task.prompts()) {
+    require_between(field + ".prompts' bytes", prompt.size(), 1, kMaxPromptBytes);
+  }
   require_between(field + ".max_tokens", task.max_tokens(), 1, kMaxNewTokens);
   if (!(task.temperature() >= 0.0f && std::isfinite(task.temperature()))) {
     invalid(field + ".temperature", std::to_string(task.temperature()), "0 or more");
@@ -71,7 +73,7 @@ void check_train(const v1::RunSpec& spec) {
     invalid("train.epochs", std::to_string(task.epochs()), "above 0 when train.steps is 0");
   }
   if (!task.full() && task.lora().targets().empty()) invalid("train.lora.targets", "empty", "given for LoRA");
-  if (!task.sample().prompt().empty()) check_generate("train.sample", task.sample());
+  if (!task.sample().prompts().empty()) check_generate("train.sample", task.sample());
 }
 
 }  // namespace
@@ -94,6 +96,7 @@ void check_spec(const v1::RunSpec& spec, const std::string& run_id) {
       return check_data(spec.data(), spec.evaluate().batch_size(), false);
     case v1::RunSpec::kGenerate:
       return check_generate("generate", spec.generate());
+    case v1::RunSpec::kChat:
     case v1::RunSpec::TASK_NOT_SET:
       invalid("task", "not set", "train, evaluate or generate");
   }

@@ -53,7 +53,7 @@ TEST(Spec, NamesTheFieldThatIsWrong) {
       {"validation_fraction", [](v1::RunSpec& s) { s.mutable_data()->set_validation_fraction(-0.1f); }},
       {"epochs", [](v1::RunSpec& s) { s.mutable_train()->set_steps(0); }},
       {"lora.targets", [](v1::RunSpec& s) { s.mutable_train()->set_full(false); }},
-      {"sample.max_tokens", [](v1::RunSpec& s) { s.mutable_train()->mutable_sample()->set_prompt("Call"); }},
+      {"sample.max_tokens", [](v1::RunSpec& s) { s.mutable_train()->mutable_sample()->add_prompts("Call"); }},
   };
   for (const Case& c : cases) {
     v1::RunSpec spec = good();

@@ -36,6 +36,10 @@ std::string describe(const v1::Control& control) {
       return "evaluate";
     case v1::Control::kSetThreads:
       return "set-threads " + std::to_string(control.set_threads().threads());
+    case v1::Control::kSay:
+      return "say";
+    case v1::Control::kInterrupt:
+      return "interrupt";
     case v1::Control::ACTION_NOT_SET:
       return "unknown";
   }
@@ -146,6 +150,9 @@ void Steering::take(const v1::Control& control, std::uint32_t step, Steerable* t
     case v1::Control::kEvaluate:
       if (paused_ && target != nullptr) return act(control, step, *target);
       break;
+    case v1::Control::kSay:
+    case v1::Control::kInterrupt:
+      return acknowledge(control, step, false, "this run is no conversation");
     case v1::Control::ACTION_NOT_SET:
       return acknowledge(control, step, false, "this runtime does not know this control");
   }

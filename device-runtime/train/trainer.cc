@@ -283,7 +283,7 @@ void Trainer::save_checkpoint() {
 }
 
 void Trainer::show_sample() {
-  if (task_.sample().prompt().empty()) return;
+  if (task_.sample().prompts().empty()) return;
   Tokenizer tokenizer = open_tokenizer(context_);
   std::optional<v1::Sample> sample = generate(
       *opened_.model, tokenizer, task_.sample(),

@@ -159,6 +159,6 @@ function sampleOf(config: ResolvedConfig): mft.v1.IGenerateTask {
   });
 }
 
-function generateTask(sampling: SamplingOptions): mft.v1.IGenerateTask {
-  return { ...sampling };
+function generateTask({ prompt, ...sampling }: SamplingOptions): mft.v1.IGenerateTask {
+  return { prompts: [prompt], ...sampling };
 }
