@@ -35,8 +35,12 @@ class Decoder final : public Model {
   LossSum evaluate(const Batch& batch) override;
   void logits(const Batch& batch, float* out) override;
   void begin_generation(uint32_t max_length) override;
+  uint32_t cached() const override { return generation_ != nullptr ? generation_->length : 0; }
+  void truncate(uint32_t length) override;
   std::span<const float> prefill(std::span<const int32_t> tokens) override;
   std::span<const float> next(int32_t token) override;
+  void score(std::span<const int32_t> tokens, std::span<const int32_t> targets,
+             std::span<TokenScore> scores) override;
   void end_generation() override;
 
  private:

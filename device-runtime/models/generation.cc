@@ -71,6 +71,18 @@ std::span<const float> Decoder::last_logits(nn::Pass& pass) {
   return generation_->logits;
 }
 
+void Decoder::truncate(uint32_t length) {
+  if (length > cached()) {
+    throw Failure("generate.order", "the cache has " + std::to_string(cached()) + " positions, not " +
+                                        std::to_string(length));
+  }
+  if (generation_ != nullptr) generation_->length = length;
+}
+
+void Decoder::score(std::span<const int32_t>, std::span<const int32_t>, std::span<TokenScore>) {
+  throw Failure("internal", "score is not there yet");
+}
+
 void Decoder::end_generation() { generation_.reset(); }
 
 }  // namespace mft::models

@@ -47,6 +47,12 @@ struct LossSum {
   uint64_t labels = 0;
 };
 
+// How likely a token is after those before it.
+struct TokenScore {
+  float log_likelihood = 0;  // natural logarithm of its probability
+  bool greedy = false;       // it is the likeliest of all (the first of these, if several are)
+};
+
 // A trainable tensor. The order of Model::parameters() is fixed by configuration: walking order of the
 // segments (Full-FT) or of the LoRA targets, A before B. Pointers are valid while the model lives.
 struct Parameter {
@@ -137,13 +143,23 @@ class Model {
   // Logits [rows, length, V] of a batch; for tests and tools (training never makes them).
   virtual void logits(const Batch& batch, float* out) = 0;
 
-  // Generation, one sequence at a time, with a key-value cache. begin_generation sets how long it may become
-  // (at most max_positions) and forgets the last one. prefill takes the prompt, next one more token; both
-  // return the logits [V] of the last position, valid until the next call. Failure generate.context-full
-  // beyond max_length.
+  // Generation and scoring, one sequence at a time, with a key-value cache. begin_generation sets how long the
+  // sequence may become (at most max_positions; options.max_length and max_tokens don't bound it) and empties
+  // the cache. prefill, next and score add to what is cached. Failure generate.order without begin_generation,
+  // generate.context-full beyond its max_length, data.token-range; the cache is then as it was before.
   virtual void begin_generation(uint32_t max_length) = 0;
+  virtual uint32_t cached() const = 0;  // positions in the cache
+  // Forgets all positions from `length` on. Failure generate.order when there are fewer.
+  virtual void truncate(uint32_t length) = 0;
+  // Adds one or more tokens, in chunks of up to options.max_length, and returns the logits [V] of the last
+  // position, valid until the next call.
   virtual std::span<const float> prefill(std::span<const int32_t> tokens) = 0;
+  // The same for one token, in the quickest way; the cache must not be empty.
   virtual std::span<const float> next(int32_t token) = 0;
+  // Adds tokens as prefill does, and scores targets [tokens.size()]: targets[i] is what may follow tokens[i]
+  // (kNoLabel: nothing is computed and scores[i] is {0, false}). scores [tokens.size()].
+  virtual void score(std::span<const int32_t> tokens, std::span<const int32_t> targets,
+                     std::span<TokenScore> scores) = 0;
   virtual void end_generation() = 0;  // frees the cache
 };
 
