@@ -2,6 +2,7 @@
  * What llama.cpp's converter (convert_hf_to_gguf.py) calls the metadata and tensors of a model, for each architecture that mft
  * has a family for. Names of tensors are without ".weight" and ".bias".
  */
+import { ExitCode, MftError } from '../../base/errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { GgufValue } from './header.ts';
 
@@ -10,8 +11,14 @@ export interface Architecture {
   modelType: string;
   /** Metadata below "ARCHITECTURE." -> field of config.json. */
   fields: Record<string, string>;
-  /** Fields of config.json that GGUF does not have, because llama.cpp knows them by the architecture's name. */
-  implied: (metadata: (key: string) => GgufValue | undefined) => JsonObject;
+  /**
+   * Fields of config.json that GGUF does not have, because llama.cpp knows them by the architecture's name, or by whether a
+   * tensor is there.
+   */
+  implied: (file: {
+    metadata(key: string): GgufValue | undefined;
+    has(tensor: string): boolean;
+  }) => JsonObject;
   /** GGUF name -> Hugging Face name. */
   outer: Record<string, string>;
   /** The same below "blk.N." and `${blockPrefix}.N.` */
@@ -30,6 +37,7 @@ const FIELDS = {
   feed_forward_length: 'intermediate_size',
   'attention.head_count': 'num_attention_heads',
   'attention.head_count_kv': 'num_key_value_heads',
+  'attention.key_length': 'head_dim',
   'attention.layer_norm_rms_epsilon': 'rms_norm_eps',
   'rope.freq_base': 'rope_theta',
 };
@@ -48,9 +56,11 @@ const BLOCK = {
   ffn_down: 'mlp.down_proj',
 };
 
+const QK_NORMS = { attn_q_norm: 'self_attn.q_norm', attn_k_norm: 'self_attn.k_norm' };
+
 const DECODER = { outer: OUTER, blockPrefix: 'model.layers', permuted: false, normsPlusOne: false };
 
-export const ARCHITECTURES: Record<string, Architecture> = {
+const ARCHITECTURES: Record<string, Architecture> = {
   gpt2: {
     modelType: 'gpt2',
     fields: {
@@ -85,7 +95,12 @@ export const ARCHITECTURES: Record<string, Architecture> = {
     ...DECODER,
     modelType: 'llama',
     fields: FIELDS,
-    implied: () => ({ hidden_act: 'silu' }),
+    // llama.cpp loads these biases when they are there.
+    implied: ({ has }) => ({
+      hidden_act: 'silu',
+      attention_bias: has('blk.0.attn_output.bias'),
+      mlp_bias: has('blk.0.ffn_down.bias'),
+    }),
     block: BLOCK,
     permuted: true,
   },
@@ -96,13 +111,24 @@ export const ARCHITECTURES: Record<string, Architecture> = {
     implied: () => ({ hidden_act: 'silu', use_sliding_window: false }),
     block: BLOCK,
   },
+  qwen3: {
+    ...DECODER,
+    modelType: 'qwen3',
+    fields: FIELDS,
+    implied: () => ({ hidden_act: 'silu', use_sliding_window: false }),
+    block: { ...BLOCK, ...QK_NORMS },
+  },
   gemma3: {
     ...DECODER,
     modelType: 'gemma3_text',
-    fields: { ...FIELDS, 'attention.key_length': 'head_dim', 'attention.sliding_window': 'sliding_window' },
+    fields: {
+      ...FIELDS,
+      'attention.sliding_window': 'sliding_window',
+      final_logit_softcapping: 'final_logit_softcapping',
+    },
     // llama.cpp, src/llama-model.cpp, LLM_ARCH_GEMMA3: five sliding layers of six, their RoPE base 10000, and scores
     // divided by the root of the head's size in all models that mft's sizes reach.
-    implied: (metadata) => ({
+    implied: ({ metadata }) => ({
       hidden_activation: 'gelu_pytorch_tanh',
       query_pre_attn_scalar: metadata('attention.key_length') ?? null,
       sliding_window_pattern: 6,
@@ -110,8 +136,7 @@ export const ARCHITECTURES: Record<string, Architecture> = {
     }),
     block: {
       ...BLOCK,
-      attn_q_norm: 'self_attn.q_norm',
-      attn_k_norm: 'self_attn.k_norm',
+      ...QK_NORMS,
       post_attention_norm: 'post_attention_layernorm',
       ffn_norm: 'pre_feedforward_layernorm',
       post_ffw_norm: 'post_feedforward_layernorm',
@@ -129,7 +154,17 @@ export const CHECKED_METADATA = [
   'rope.scaling.original_context_length',
   'rope.scaling.finetuned',
   'rope.freq_base_swa',
-  'attention.key_length',
   'attention.value_length',
   'attention.causal',
 ];
+
+/** @throws MftError model.unknown-family. `place`: where the name was read. */
+export function architectureNamed(name: string, place: string): Architecture {
+  const found = Object.hasOwn(ARCHITECTURES, name) ? ARCHITECTURES[name] : undefined;
+  if (found !== undefined) return found;
+  throw new MftError(`${place}: architecture "${name.slice(0, 80)}" is not known`, {
+    code: 'model.unknown-family',
+    exit: ExitCode.usage,
+    suggestions: [`mft knows ${Object.keys(ARCHITECTURES).join(', ')}.`],
+  });
+}
