@@ -148,8 +148,9 @@ describe('mistakes', () => {
         const key = path.at(-1) as string;
         const index = at % key.length;
         const wrong = `${key.slice(0, index)}Q${key.slice(index + 1)}`;
-        const section = path.length === 2 ? `${path[0]}:\n  ` : '';
-        const error = failure(() => resolveConfig([yaml(`${'# c\n'.repeat(blank)}${section}${wrong}: 1\n`)]));
+        const line = (name: string, depth: number) => `${'  '.repeat(depth)}${name}:`;
+        const lines = [...path.slice(0, -1), wrong].map(line).join('\n');
+        const error = failure(() => resolveConfig([yaml(`${'# c\n'.repeat(blank)}${lines} 1\n`)]));
         expect(error.code).toBe('config.unknown-key');
         expect(error.message).toContain(`a.yaml:${blank + path.length}: unknown key`);
         expect(error.message).toContain([...path.slice(0, -1), wrong].join('.'));

@@ -40,6 +40,8 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       eval_max_batches: train.eval_max_batches ?? 20,
       checkpoint_every: train.checkpoint_every ?? 50,
       keep_checkpoints: train.keep_checkpoints ?? 2,
+      patience: train.patience ?? 0,
+      result: train.result ?? 'best',
     },
     lora: loraSettings(lora),
     data: {
@@ -47,6 +49,11 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       ...(data.validation === undefined ? {} : { validation: data.validation }),
       validation_fraction: data.validation_fraction ?? 0.05,
       shuffle: data.shuffle ?? true,
+      format: data.format ?? 'auto',
+      packing: data.packing ?? 'auto',
+      mask_prompt: data.mask_prompt ?? true,
+      fields: data.fields ?? {},
+      ...(data.chat_template === undefined ? {} : { chat_template: data.chat_template }),
     },
     sample: {
       prompt: sample.prompt ?? '',

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ExitCode, MftError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import { withDefaults } from './defaults.ts';
@@ -137,7 +137,7 @@ function unknownKey(path: Path, layer: Layer): Problem {
   };
 }
 
-/** Known keys below a section; the schema is two levels deep. */
+/** Known keys below a section. */
 function keysAt(path: Path): string[] {
   const prefix = path.length === 0 ? '' : `${path.join('.')}.`;
   const below = ALL_KEYS.filter((key) => key.startsWith(prefix)).map(
@@ -146,12 +146,14 @@ function keysAt(path: Path): string[] {
   return [...new Set(below)];
 }
 
-const ALL_KEYS: readonly string[] = Object.entries(configSchema.shape).flatMap(([key, schema]) => {
-  const inner: unknown = schema.unwrap();
-  return typeof inner === 'object' && inner !== null && 'shape' in inner
-    ? Object.keys(inner.shape as object).map((below) => `${key}.${below}`)
-    : [key];
-});
+const ALL_KEYS: readonly string[] = keysOf(configSchema);
+
+function keysOf(section: z.ZodObject): string[] {
+  return Object.entries(section.shape).flatMap(([key, schema]) => {
+    const inner: unknown = schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+    return inner instanceof z.ZodObject ? keysOf(inner).map((below) => `${key}.${below}`) : [key];
+  });
+}
 
 /** Every key a configuration can hold, dotted: for completion and documentation. */
 export function configKeys(): readonly string[] {

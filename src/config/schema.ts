@@ -10,6 +10,19 @@ const fraction = z.number().min(0).max(1);
 /** Dropout probabilities and the like: 1 would drop everything. */
 const belowOne = z.number().min(0).lt(1);
 const filePath = z.string().min(1);
+const fieldName = z.string().min(1).max(200);
+
+/** Names of proto/mft/v1/run.proto's DataFormat, and auto. */
+export const DATA_FORMATS = [
+  'auto',
+  'text',
+  'texts',
+  'prompt_completion',
+  'messages',
+  'choices',
+  'ids',
+  'segments',
+] as const;
 
 export const trainSchema = z.strictObject({
   /** Optimizer steps. Either this or epochs. */
@@ -41,6 +54,10 @@ export const trainSchema = z.strictObject({
   eval_max_batches: uint32.optional(),
   checkpoint_every: positive32.optional(),
   keep_checkpoints: z.int().min(1).max(1000).optional(),
+  /** Validations in a row without a new best loss after which training ends; 0: never. */
+  patience: uint32.optional(),
+  /** Whose weights are the result: those of the best validation, or of the last step. */
+  result: z.enum(['best', 'last']).optional(),
 });
 
 /** What some modules have in place of the common rank and alpha. */
@@ -73,6 +90,20 @@ export const modelSchema = z.strictObject({
   dtype: z.enum(['auto', 'f32', 'bf16', 'f16', 'int8', 'int4']).optional(),
 });
 
+/** What fields of a record are called in the file, where it is not their usual name. */
+export const fieldsSchema = z.strictObject({
+  text: fieldName.optional(),
+  prompt: fieldName.optional(),
+  completion: fieldName.optional(),
+  messages: fieldName.optional(),
+  question: fieldName.optional(),
+  choices: fieldName.optional(),
+  answer: fieldName.optional(),
+  input_ids: fieldName.optional(),
+  labels: fieldName.optional(),
+  segments: fieldName.optional(),
+});
+
 export const dataSchema = z.strictObject({
   /** Tokens in a row (T). */
   sequence_length: z
@@ -84,6 +115,18 @@ export const dataSchema = z.strictObject({
   validation: filePath.optional(),
   validation_fraction: belowOne.optional(),
   shuffle: z.boolean().optional(),
+  /** What the files hold (docs/data.md); auto: recognised by the first record. */
+  format: z.enum(DATA_FORMATS).optional(),
+  /**
+   * How records become rows: one a row, all in a row and cut, or several whole ones a row; auto: wrap for text, none for
+   * records.
+   */
+  packing: z.enum(['auto', 'none', 'wrap', 'pack']).optional(),
+  /** Learn answers only: completions, the assistant's messages. */
+  mask_prompt: z.boolean().optional(),
+  fields: fieldsSchema.optional(),
+  /** A Jinja file in place of the model's own chat template. */
+  chat_template: filePath.optional(),
 });
 
 export const sampleSchema = z.strictObject({
@@ -142,6 +185,9 @@ export interface ResolvedConfig {
   };
   /** With init_adapter only what was said: the adapter says the rest. */
   lora: (LoraSettings & { init_adapter?: undefined }) | (Said<LoraSettings> & { init_adapter: string });
-  data: Filled<Omit<z.infer<typeof dataSchema>, 'validation'>> & { validation?: string };
+  data: Filled<Omit<z.infer<typeof dataSchema>, 'validation' | 'chat_template'>> & {
+    validation?: string;
+    chat_template?: string;
+  };
   sample: Filled<z.infer<typeof sampleSchema>>;
 }

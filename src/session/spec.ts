@@ -75,6 +75,8 @@ export function trainSpec(
       dropout: train.dropout,
       evalEvery: train.eval_every,
       evalMaxBatches: train.eval_max_batches,
+      patience: train.patience,
+      resultLast: train.result === 'last',
       checkpointEvery: train.checkpoint_every,
       keepCheckpoints: train.keep_checkpoints,
       ...(config.sample.prompt === '' ? {} : { sample: sampleOf(config) }),
