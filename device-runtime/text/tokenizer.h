@@ -68,6 +68,8 @@ class Tokenizer {
   std::int32_t bos() const;         // -1: none
   std::int32_t eos() const;         // -1: none
 
+  const TokenizerTables& tables() const { return *tables_; }
+
   // Heap operations (push or pop) of all merges so far, for tests of linear time.
   std::uint64_t heap_operations() const;
 

@@ -1,4 +1,4 @@
-// A continuation of a prompt, token by token, with the model's key-value cache.
+// Continuations of prompts: RunSpec.generate, and the sample of a training.
 #pragma once
 
 #include <functional>
@@ -10,12 +10,13 @@
 
 namespace mft::train {
 
-// `before_token(done, total)` may give up by returning true: then absent. Failure generate.prompt-too-long.
+// Continues task.prompts(0). `before_token(done, total)` may give up by returning true: then absent. Failure
+// generate.prompt-too-long.
 std::optional<v1::Sample> generate(
     models::Model& model, Tokenizer& tokenizer, const v1::GenerateTask& task,
     const std::function<bool(std::uint64_t done, std::uint64_t total)>& before_token);
 
-// RunSpec.generate.
+// RunSpec.generate: a Sample for each prompt. Each is as it would be alone, with the seed of its place.
 v1::Finished run_generate(RunContext& context);
 
 }  // namespace mft::train
