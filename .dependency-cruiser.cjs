@@ -8,7 +8,7 @@ const floors = [
   ['plan'],
   ['device'],
   ['adb'],
-  ['model', 'data'],
+  ['model', 'data', 'eval'],
   ['protocol'],
   ['config'],
   ['base'],
