@@ -22,3 +22,9 @@ export function formatDuration(ms: number): string {
   if (h > 0) return `${h}h${two(m)}m${two(s)}s`;
   return m > 0 ? `${m}m${two(s)}s` : `${s}s`;
 }
+
+/** A time as ISO 8601; null where there is none, as a phone's clock may say. */
+export function isoTime(ms: number): string | null {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? null : time.toISOString();
+}

@@ -1,7 +1,7 @@
 import { Command, Errors, Flags } from '@oclif/core';
 import { ExitCode, MftError, messageOf } from '../base/errors.ts';
 import { configureLog } from '../base/log.ts';
-import { printable } from '../base/printable.ts';
+import { jsonLine, printable } from '../base/printable.ts';
 
 /** What a command prints with `--json` when it fails: one line, the last one. */
 export interface ErrorRecord {
@@ -68,7 +68,7 @@ export abstract class BaseCommand extends Command {
 
   /** One JSON object on one line of stdout: for streams. */
   protected printJsonLine(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value)}\n`);
+    process.stdout.write(`${jsonLine(value)}\n`);
   }
 
   override logJson(value: unknown): void {

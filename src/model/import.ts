@@ -11,7 +11,7 @@ import { chosenType } from './pack/storage.ts';
 import { configFault } from './pack/validate.ts';
 import { writePack } from './pack/write.ts';
 import { isGgufName, type ModelSource, openSource, type SourceWeights } from './source.ts';
-import { elementsOf, inPieces, readPieces, readTransposed } from './tensors/stream.ts';
+import { elementsOf, inRows, readPieces, readTransposed } from './tensors/stream.ts';
 import { readTokenizer, TOKENIZER_SIDE_FILES, type Tokenizer } from './tokenizer-files.ts';
 import type { ModelConfig, PackManifest, StorageType, WeightType } from './types.ts';
 
@@ -68,7 +68,8 @@ export async function importSource(
         typeOf,
         pieces(tensor) {
           const [parts, type] = [partsOf.get(tensor) ?? [], typeOf(tensor)];
-          return counter(canonicalPieces(weights, parts, prefix, type), type);
+          const columns = parts[0]?.hfShape[1] ?? 1;
+          return counter(canonicalPieces(weights, parts, prefix, type), type, columns);
         },
       },
       options.signal === undefined ? {} : { signal: options.signal },
@@ -84,7 +85,7 @@ async function tokenizerOf(
   chosen: string | undefined,
 ): Promise<Tokenizer | undefined> {
   if (chosen === 'none') return undefined;
-  return await readTokenizer(chosen ?? source.tokenizer ?? new Map(), config);
+  return await readTokenizer(chosen ?? source.tokenizer ?? new Map(), config, chosen ?? source.path);
 }
 
 interface MatchedTensors {
@@ -217,7 +218,7 @@ async function* canonicalPieces(
     const [rows = 0, columns = 1] = part.hfShape;
     const total = elementsOf(part.hfShape);
     if (part.transposed) yield* readTransposed(reader, name, rows, columns);
-    else if (isStored) yield* inPieces((begin, end) => readStored(name, begin, end), 0, total);
+    else if (isStored) yield* inRows((begin, end) => readStored(name, begin, end), total, columns);
     else yield* readPieces(reader, name, 0, total);
   }
 }
@@ -240,11 +241,12 @@ function progressCounter({ entries }: SourceWeights, { signal, onProgress }: Ope
   return async function* counted(
     pieces: AsyncIterable<TensorPiece>,
     type: StorageType,
+    columns: number,
   ): AsyncGenerator<TensorPiece> {
     for await (const piece of pieces) {
       signal?.throwIfAborted();
       yield piece;
-      done += elementsIn(piece, type);
+      done += elementsIn(piece, type, columns);
       onProgress?.({ phase: 'importing', done: Math.round((total * done) / elements), total, unit: 'bytes' });
     }
   };

@@ -32,18 +32,21 @@ export interface Tokenizer {
 }
 
 /**
- * Compiles the tokenizer of `place`: a folder with tokenizer.json, that file itself, or the files by name.
+ * Compiles the tokenizer of `place`: a folder with tokenizer.json, that file itself, or the files by name; `shown` is what
+ * errors call it.
  * @throws MftError model.tokenizer-missing, model.tokenizer-mismatch, tokenizer.*.
  */
 export async function readTokenizer(
   place: string | ReadonlyMap<string, Uint8Array>,
   limit?: { vocabSize: number },
+  shown = typeof place === 'string' ? place : 'the model',
 ): Promise<Tokenizer> {
   const files = typeof place === 'string' ? await readFiles(place) : new Map(place);
-  const shown = typeof place === 'string' ? place : 'the model';
   const json = files.get('tokenizer.json');
   if (json === undefined) throw missing(shown, files);
-  const compiled = compileTokenizer(json, { tokenizerConfig: files.get('tokenizer_config.json') });
+  const compiled = inPlace(shown, () =>
+    compileTokenizer(json, { tokenizerConfig: files.get('tokenizer_config.json') }),
+  );
   const description = describeTokenizer(compiled);
   if (limit !== undefined && description.textVocabSize > limit.vocabSize)
     throw new MftError(
@@ -68,6 +71,23 @@ async function readFiles(place: string): Promise<Map<string, Uint8Array>> {
     if (found?.isFile()) files.set(name, await readBounded(path, MAX_TOKENIZER_BYTES));
   }
   return files;
+}
+
+/** The compiler reads bytes and knows no file: whoever does puts its name in front. */
+function inPlace<T>(shown: string, compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    if (!(error instanceof MftError)) throw error;
+    const { code, exit, suggestions, ref } = error;
+    throw new MftError(`${shown}: ${error.message}`, {
+      code,
+      exit,
+      suggestions,
+      cause: error,
+      ...(ref === undefined ? {} : { ref }),
+    });
+  }
 }
 
 function missing(shown: string, files: ReadonlyMap<string, Uint8Array>): MftError {

@@ -1,4 +1,6 @@
 /** The JSON lines of `--json` streams, one object a line; docs/json.md lists them. Keys are snake_case, as in YAML. */
+import { jsonLine } from '../base/printable.ts';
+import { isoTime } from '../base/units.ts';
 import { mft } from '../protocol/index.ts';
 import type { RunSignal } from '../session/index.ts';
 import type { RunRenderer } from './renderer.ts';
@@ -34,7 +36,7 @@ export function eventRecord(run: string, event: mft.v1.Event, replayed = false):
     run,
     attempt: event.id?.attempt ?? 0,
     sequence: event.id?.sequence ?? 0,
-    time: new Date(event.timeMs).toISOString(),
+    time: isoTime(event.timeMs),
     replayed,
     kind: snake(kind),
     data: toJson(plain[kind] ?? {}),
@@ -44,7 +46,7 @@ export function eventRecord(run: string, event: mft.v1.Event, replayed = false):
 export function signalRecord(run: string, signal: RunSignal): Record {
   if (signal.type === 'event') return eventRecord(run, signal.event, signal.replayed ?? false);
   const { type, timeMs, ...rest } = signal;
-  const time = new Date(timeMs).toISOString();
+  const time = isoTime(timeMs);
   return rest && 'report' in rest
     ? { type, run, time, ...(toJson(rest.report) as Record) }
     : { type, run, time, ...(toJson(rest) as Record) };
@@ -53,7 +55,7 @@ export function signalRecord(run: string, signal: RunSignal): Record {
 /** @param write takes a line with its end */
 export function jsonRenderer(run: string, write: (line: string) => void): RunRenderer {
   return {
-    onSignal: (signal) => write(`${JSON.stringify(signalRecord(run, signal))}\n`),
+    onSignal: (signal) => write(`${jsonLine(signalRecord(run, signal))}\n`),
     close: async () => {},
   };
 }

@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
 import { printable } from '../../base/printable.ts';
-import { formatBytes, formatDuration } from '../../base/units.ts';
+import { formatBytes, formatDuration, isoTime } from '../../base/units.ts';
 import { mft } from '../../protocol/index.ts';
 import { type RunRecord, RunStore } from '../../runs/index.ts';
 import {
@@ -69,7 +69,7 @@ function describe(store: RunStore, run: RunRecord, view: RunView) {
     curve: store.curve(run.id),
     validation: view.validations,
     samples: view.samples,
-    warnings: view.warnings.map(({ timeMs, text }) => ({ time: new Date(timeMs).toISOString(), text })),
+    warnings: view.warnings.map(({ timeMs, text }) => ({ time: isoTime(timeMs), text })),
     host_events: store.hostEvents(run.id).map(({ timeMs, kind, code, message }) => ({
       time: new Date(timeMs).toISOString(),
       kind,

@@ -209,7 +209,7 @@ export class ConfigFields {
 
   private unsupported(name: string, value: unknown, supported: readonly unknown[] | undefined): MftError {
     const meant = supported === undefined ? nearest(name, [...this.known]) : undefined;
-    return new MftError(`${this.place}: mft does not know ${name} = ${clip(value)}`, {
+    return new MftError(`${this.place}: mft does not know ${name.slice(0, 100)} = ${clip(value)}`, {
       code: 'model.unknown-config-field',
       exit: ExitCode.usage,
       suggestions:

@@ -31,7 +31,8 @@ export interface GgufHeader {
 const MAX_PAIRS = 65_536;
 const MAX_TENSORS = 1 << 20;
 const MAX_STRING = 16 << 20;
-const MAX_ARRAY = 16 << 20;
+/** Of all arrays of a file: the vocabularies of today, with scores, types and merges, have 1.3 million. */
+const MAX_ELEMENTS = 1 << 22;
 const MAX_DIMS = 4;
 const DEFAULT_ALIGNMENT = 32;
 
@@ -121,12 +122,26 @@ function placeTensors(
       throw fail(`it ends at byte ${end}, the file has ${fileBytes}`);
     tensors.set(name, { name, type: block.name, shape, begin, end });
   }
+  checkOverlap(tensors, path);
   return tensors;
+}
+
+function checkOverlap(tensors: ReadonlyMap<string, GgufTensor>, path: string): void {
+  const places = [...tensors.values()].sort((a, b) => a.begin - b.begin || a.end - b.end);
+  for (const [i, { name, begin }] of places.entries()) {
+    const before = places[i - 1];
+    if (before !== undefined && begin < before.end)
+      throw malformedGguf(
+        path,
+        `tensor "${clip(name)}" begins at byte ${begin}, within tensor "${clip(before.name)}"`,
+      );
+  }
 }
 
 /** Reads little-endian fields one after the other. */
 class Cursor {
   position = 0;
+  private elements = 0;
   private readonly bytes: Buffer;
   private readonly fileBytes: number;
   private readonly path: string;
@@ -168,7 +183,10 @@ class Cursor {
   value(type: number, key: string): GgufValue {
     if (type !== 9) return this.scalar(type, key);
     const element = this.u32();
-    const count = this.count(`elements of ${clip(key)}`, MAX_ARRAY);
+    const count = this.count(`elements of ${clip(key)}`, MAX_ELEMENTS);
+    this.elements += count;
+    if (this.elements > MAX_ELEMENTS)
+      throw malformedGguf(this.path, `its arrays have more than ${MAX_ELEMENTS} elements, with ${clip(key)}`);
     // No element is smaller than a byte, so a count beyond the rest of the file is a lie.
     if (count > this.fileBytes - this.position)
       throw malformedGguf(this.path, `it claims ${count} elements of ${clip(key)}`);
@@ -203,6 +221,8 @@ class Cursor {
         return this.safe(this.take(8).readBigInt64LE());
       case 12:
         return this.take(8).readDoubleLE();
+      case 9:
+        throw malformedGguf(this.path, `metadata ${clip(key)} is an array of arrays`);
       default:
         throw malformedGguf(this.path, `metadata ${clip(key)} has unknown type ${type}`);
     }

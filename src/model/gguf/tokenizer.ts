@@ -15,6 +15,8 @@ const USER_DEFINED = 4;
 const UNUSED = 5;
 const BYTE = 6;
 
+/** Sum of the squares of the tokens' lengths; Gemma's 262 thousand have 16 million. */
+const MAX_SPLITTING = 1 << 28;
 const SPACE_MARK = '▁';
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|";
 const REST = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
@@ -204,7 +206,7 @@ function sentencePieceJson(
       byte_fallback: true,
       ignore_merges: false,
       vocab: Object.fromEntries(named.map((token, id) => [token, id])),
-      merges: mergesOf(named, types, scores),
+      merges: mergesOf(named, types, scores, path),
     },
   };
 }
@@ -217,7 +219,11 @@ function mergesOf(
   tokens: readonly string[],
   types: readonly number[],
   scores: readonly number[],
+  path: string,
 ): string[][] {
+  // Every split of every token is looked up, and looking up takes as long as the token.
+  const work = tokens.reduce((sum, token) => sum + token.length ** 2, 0);
+  if (work > MAX_SPLITTING) throw malformedGguf(path, 'the tokens in tokenizer.ggml.tokens are too long');
   const known = new Set(tokens.filter((_, id) => types[id] !== BYTE));
   const merges: { pair: string[]; score: number; left: number; right: number }[] = [];
   for (const [id, token] of tokens.entries()) {

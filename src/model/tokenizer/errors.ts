@@ -1,8 +1,13 @@
 import { ExitCode, MftError } from '../../base/errors.ts';
 
+/** What a file says may be as long as the file. */
+function clip(what: string): string {
+  return what.length > 500 ? `${what.slice(0, 500)}...` : what;
+}
+
 /** A feature that mft does not have; `what` names it as the file does. */
 export function unsupported(what: string): MftError {
-  return new MftError(`tokenizer.json asks for something mft does not support: ${what}`, {
+  return new MftError(`the tokenizer asks for something mft does not support: ${clip(what)}`, {
     code: 'tokenizer.unsupported',
     exit: ExitCode.usage,
     suggestions: [
@@ -14,7 +19,7 @@ export function unsupported(what: string): MftError {
 
 /** A file that is broken or contradicts itself. */
 export function invalid(what: string, cause?: unknown): MftError {
-  return new MftError(what, {
+  return new MftError(clip(what), {
     code: 'tokenizer.invalid',
     exit: ExitCode.usage,
     suggestions: ['Fetch the model folder again.'],

@@ -1,5 +1,6 @@
 import { Box, Text, useInput, useWindowSize } from 'ink';
 import type { ReactNode } from 'react';
+import { printableLine } from '../../base/printable.ts';
 import type { Phase, RecentLine, RunView } from '../../session/view.ts';
 import { brailleChart, type Point, progressBar } from '../chart.ts';
 import { factRows, progressText, timeOfDay } from './format.ts';
@@ -61,7 +62,8 @@ export function Dashboard({ view, device, onAction, pending }: DashboardProps) {
         </Text>
       </Box>
       <Text wrap="truncate">
-        <Text color="green">{progressBar(share, Math.max(10, Math.floor(width / 3)))}</Text> {text}
+        <Text color="green">{progressBar(share, Math.max(10, Math.floor(width / 3)))}</Text>{' '}
+        {printableLine(text)}
       </Text>
       <Box flexDirection={sideBySide ? 'row' : 'column'} marginTop={1}>
         <Curve title={lossTitle(view)} points={view.losses.map(point)} width={chartWidth} height={6} />
@@ -78,14 +80,14 @@ export function Dashboard({ view, device, onAction, pending }: DashboardProps) {
         {factRows(view).map((row) => (
           <Text key={row.title} wrap="truncate">
             <Text color="gray">{row.title.padEnd(7)}</Text>
-            {row.parts.join(' · ')}
+            {printableLine(row.parts.join(' · '))}
           </Text>
         ))}
       </Box>
       <Box flexDirection="column" marginTop={1}>
         {lastLines(view).map((line) => (
           <Text key={`${line.timeMs} ${line.text}`} wrap="truncate" color={LEVEL_COLOR[line.level]}>
-            {timeOfDay(line.timeMs)} {line.text}
+            {timeOfDay(line.timeMs)} {printableLine(line.text)}
           </Text>
         ))}
       </Box>
