@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/test_folder.h"
 #include "text/test_tables.h"
+#include "text/tokenize.h"
 #include "text/tokenizer.h"
 
 namespace mft {
@@ -22,7 +23,7 @@ class TokenFileTest : public testing::Test {
   void write_text(std::string_view text) { write_atomically(text_, text); }
   Failure failure_of(const std::string& text_path, const TokenProgress& progress = {}) {
     try {
-      tokenize_file(text_path, tiny_path(), out_, progress);
+      tokenize_file(text_path, tiny_path(), out_, {}, progress);
     } catch (const Failure& failure) {
       return failure;
     }
@@ -76,7 +77,7 @@ TEST_F(TokenFileTest, HoldsTheTokensOfTheText) {
   write_text(text);
   std::vector<std::uint64_t> progress;
   const TokenFile file =
-      tokenize_file(text_, tiny_path(), out_, [&](std::uint64_t done, std::uint64_t total) {
+      tokenize_file(text_, tiny_path(), out_, {}, [&](std::uint64_t done, std::uint64_t total) {
         EXPECT_EQ(total, text.size());
         progress.push_back(done);
       });
@@ -86,7 +87,7 @@ TEST_F(TokenFileTest, HoldsTheTokensOfTheText) {
   EXPECT_EQ(file.tokenizer_sha256(), sha256(tiny_bytes()));
   ASSERT_FALSE(progress.empty());
   EXPECT_EQ(progress.back(), text.size());
-  EXPECT_EQ(stat_path(out_)->bytes, 128 + 2 * file.size());
+  EXPECT_EQ(stat_path(out_)->bytes, 192 + 2 * file.size());
 }
 
 TEST_F(TokenFileTest, FourBytesForALargeVocabulary) {
@@ -94,7 +95,7 @@ TEST_F(TokenFileTest, FourBytesForALargeVocabulary) {
   write_atomically(folder_ / "wide.bin", wide_tables());
   const TokenFile file = tokenize_file(text_, folder_ / "wide.bin", out_);
   EXPECT_EQ(ids_of(file), (std::vector<std::int32_t>{'h', 'e', 'l', 'l', 'o', ' ', 'w', 'o', 'r', 'l', 'd'}));
-  EXPECT_EQ(stat_path(out_)->bytes, 128u + 4 * 11);
+  EXPECT_EQ(stat_path(out_)->bytes, 192u + 4 * 11);
 }
 
 TEST_F(TokenFileTest, WhatBeginsATextStandsBeforeItOnce) {

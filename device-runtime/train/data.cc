@@ -6,12 +6,29 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/tokenize.h"
 
 namespace mft::train {
 namespace {
 
-// The tokens of an earlier attempt, if they are there, whole, and of this tokenizer and text.
-std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file, const std::string& path) {
+// As the data configuration says; what a row can't hold is cut off when a row is one record or holds whole ones.
+TokenizeOptions options_of(const RunContext& context, const v1::DataFile& file) {
+  const v1::DataConfig& data = context.spec.data();
+  TokenizeOptions options;
+  options.name = file.display_name().empty() ? file.device_path() : file.display_name();
+  options.format = data.format();
+  options.fields = data.fields();
+  if (data.has_chat()) options.chat = data.chat();
+  options.chat_refusal = data.chat_refusal();
+  options.learn_all = data.learn_all();
+  options.max_tokens = data.packing() == v1::PACKING_WRAP ? 0 : std::uint64_t{data.sequence_length()} + 1;
+  options.id_limit = context.spec.model().config().vocab_size();
+  return options;
+}
+
+// The tokens of an earlier attempt, if they are there, whole, and of this tokenizer, text and options.
+std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file, const TokenizeOptions& options,
+                                     const std::string& path) {
   if (!stat_path(path)) return std::nullopt;
   try {
     TokenFile tokens = TokenFile::open(path);
@@ -21,14 +38,28 @@ std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& fi
     };
     const bool same_tokenizer = is(tokens.tokenizer_sha256(), context.spec.model().tokenizer_sha256());
     const bool same_text = file.store_sha256().empty() || is(tokens.text_sha256(), file.store_sha256());
-    if (same_tokenizer && same_text) return tokens;
-    context.warn("data.tokens-rebuilt", path + " is of another text or tokenizer");
+    if (same_tokenizer && same_text && tokens.options_sha256() == digest_of(options)) return tokens;
+    context.warn("data.tokens-rebuilt", path + " is of another text, tokenizer or configuration");
   } catch (const Failure& failure) {
     if (failure.code() != "data.bad-token-file") throw;
     context.warn("data.tokens-rebuilt", failure.what());
   }
   remove_file(path);
   return std::nullopt;
+}
+
+void warn_of_losses(RunContext& context, const TokenFile& tokens, const TokenizeOptions& options) {
+  const auto of = [&](std::uint64_t count) {
+    return std::to_string(count) + " of " + std::to_string(tokens.records() + tokens.skipped()) + " records of " +
+           options.name;
+  };
+  if (tokens.truncated() > 0) {
+    context.warn("data.truncated", of(tokens.truncated()) + " are longer than a row of " +
+                                       std::to_string(context.spec.data().sequence_length()) +
+                                       " tokens: their ends are cut off");
+  }
+  if (tokens.skipped() > 0)
+    context.warn("data.skipped", of(tokens.skipped()) + " are left out: there is nothing to learn in them");
 }
 
 }  // namespace
@@ -57,13 +88,16 @@ Tokenizer open_tokenizer(RunContext& context) {
 
 TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::string& name) {
   const std::string path = context.folder / (name + ".tokens");
-  if (std::optional<TokenFile> kept = kept_tokens(context, file, path)) return std::move(*kept);
+  const TokenizeOptions options = options_of(context, file);
+  if (std::optional<TokenFile> kept = kept_tokens(context, file, options, path)) return std::move(*kept);
   const std::string tokenizer = tokenizer_path(context);
   const std::string text =
       file.store_sha256().empty()
           ? file.device_path()
           : context.stored.verified(file.store_sha256(), PhaseProgress(context, "verify", "bytes"));
-  return tokenize_file(text, tokenizer, path, PhaseProgress(context, "tokenize", "bytes"));
+  TokenFile tokens = tokenize_file(text, tokenizer, path, options, PhaseProgress(context, "tokenize", "bytes"));
+  warn_of_losses(context, tokens, options);
+  return tokens;
 }
 
 Dataset open_dataset(RunContext& context) {
