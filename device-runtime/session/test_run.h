@@ -83,6 +83,10 @@ class TestRun {
   void use_text(const std::string& text) {
     spec.mutable_data()->mutable_train()->set_store_sha256(store_bytes(text));
   }
+  // In place of the tail of the training text.
+  void use_validation(const std::string& text) {
+    spec.mutable_data()->mutable_validation()->set_store_sha256(store_bytes(text));
+  }
   void use_lora() {
     v1::TrainTask& task = *spec.mutable_train();
     task.set_full(false);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -172,17 +171,21 @@ std::optional<LoadedCheckpoint> newest_checkpoint(
   return std::nullopt;
 }
 
-void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep,
-                       std::optional<std::uint32_t> best) {
+void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep) {
+  const std::vector<std::uint32_t> steps = list_checkpoints(checkpoints);
+  const std::size_t left = std::min<std::size_t>(std::max(keep, 1u), steps.size());
+  remove_checkpoints_but(checkpoints, {steps.end() - static_cast<std::ptrdiff_t>(left), steps.end()});
+}
+
+void remove_checkpoints_but(const std::string& checkpoints, const std::set<std::uint32_t>& kept) {
   for (const std::string& name : list_directory(checkpoints)) {
     if (name.starts_with(".")) remove_tree(checkpoints + "/" + name);
   }
-  const std::vector<std::uint32_t> steps = list_checkpoints(checkpoints);
-  for (std::size_t i = 0; i + std::max(keep, 1u) < steps.size(); ++i) {
-    if (best && steps[i] == *best) continue;
+  for (const std::uint32_t step : list_checkpoints(checkpoints)) {
+    if (kept.contains(step)) continue;
     // The manifest's hash goes first: a removal that is cut off leaves a checkpoint that is seen to be
     // broken.
-    const std::string folder = checkpoint_folder(checkpoints, steps[i]);
+    const std::string folder = checkpoint_folder(checkpoints, step);
     remove_file(folder + "/" + kManifestHash);
     remove_tree(folder);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,10 @@ std::optional<LoadedCheckpoint> newest_checkpoint(
     const std::function<void(std::uint32_t step, const std::string& why)>& broken,
     const VerifyProgress& progress = {});
 
-// Removes what interrupted writes left, and all checkpoints but the newest `keep` and `best` (if any).
-void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep, std::optional<std::uint32_t> best);
+// Removes what interrupted writes left, and all checkpoints but the newest `keep` (at least one).
+void prune_checkpoints(const std::string& checkpoints, std::uint32_t keep);
+// The same, all but those of these steps.
+void remove_checkpoints_but(const std::string& checkpoints, const std::set<std::uint32_t>& kept);
 
 // The manifest of a whole checkpoint, its files unread; absent when it can't be parsed. For listings.
 std::optional<v1::CheckpointManifest> peek_manifest(const std::string& folder, const std::string& run_id);

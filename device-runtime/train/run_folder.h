@@ -25,6 +25,7 @@ class RunFolder {
   std::string lock() const { return *this / "lock"; }
   std::string log() const { return *this / "log"; }
   std::string checkpoints() const { return *this / "checkpoints"; }
+  std::string best() const { return *this / "best"; }
   std::string result() const { return *this / "result"; }
   // sha256: 32 raw bytes. Failure spec.invalid when it is not that.
   std::string stored(std::string_view sha256) const;

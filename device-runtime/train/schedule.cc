@@ -1,6 +1,7 @@
 #include "train/schedule.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "base/error.h"
@@ -13,9 +14,14 @@ constexpr double kPi = 3.14159265358979323846;
 
 }  // namespace
 
+uint32_t warmup_steps(const v1::OptimizerConfig& config, uint32_t total_steps) {
+  if (config.warmup_steps() != 0) return config.warmup_steps();
+  return static_cast<uint32_t>(std::ceil(total_steps * std::clamp(config.warmup_ratio(), 0.0, 1.0)));
+}
+
 double schedule_factor(const v1::OptimizerConfig& config, uint32_t step, uint32_t total_steps) {
-  const double warmup = config.warmup_steps();
-  if (step < config.warmup_steps()) return step / warmup;
+  const double warmup = warmup_steps(config, total_steps);
+  if (step < warmup) return step / warmup;
   const double total = total_steps;
   const double span = std::max(1.0, total - warmup);
   const double floor = config.min_lr_ratio();

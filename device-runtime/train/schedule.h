@@ -8,6 +8,10 @@
 
 namespace mft::train {
 
+// Optimizer steps of warm-up: those that the configuration says, or its part of all steps, rounded up as
+// transformers' TrainingArguments.get_warmup_steps.
+uint32_t warmup_steps(const v1::OptimizerConfig& config, uint32_t total_steps);
+
 // Factor on the peak learning rate for optimizer step `step` (0-based: the first update uses step 0), as
 // transformers' get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
 // get_cosine_with_min_lr_schedule_with_warmup (num_cycles 0.5), W = warm-up steps, N = total steps, m =

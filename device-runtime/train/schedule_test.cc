@@ -50,6 +50,22 @@ TEST(Schedule, NoStepsNoWarmUp) {
   EXPECT_EQ(learning_rate(config(v1::SCHEDULE_CONSTANT, 0, 0), 9, 3), 2e-4f);
 }
 
+TEST(Schedule, WarmUpIsAPartOfAllStepsWhenNoStepsAreSaid) {
+  v1::OptimizerConfig c = config(v1::SCHEDULE_LINEAR, 0, 0);
+  c.set_warmup_ratio(0.03);
+  EXPECT_EQ(warmup_steps(c, 100), 3u);
+  EXPECT_EQ(warmup_steps(c, 101), 4u);  // math.ceil(101 * 0.03)
+  EXPECT_EQ(warmup_steps(c, 1), 1u);
+  EXPECT_EQ(schedule_factor(c, 2, 101), 0.5);
+  EXPECT_EQ(schedule_factor(c, 4, 101), 1.0);
+  c.set_warmup_ratio(0.1);
+  EXPECT_EQ(warmup_steps(c, 1000), 100u);  // 0.1 as a float would make 101
+  c.set_warmup_ratio(1);
+  EXPECT_EQ(warmup_steps(c, 7), 7u);
+  c.set_warmup_steps(5);
+  EXPECT_EQ(warmup_steps(c, 101), 5u);
+}
+
 TEST(Schedule, UnknownKindIsAnError) {
   EXPECT_THROW(schedule_factor(config(v1::SCHEDULE_UNSPECIFIED, 0, 0), 1, 3), Failure);
 }

@@ -26,7 +26,7 @@ models::ModelOptions options_of(const v1::RunSpec& spec) {
   options.adapter_dropout = task.full() ? 0 : task.lora().dropout();
   options.seed = spec.seed();
   options.compute = compute_of(spec);
-  options.max_rows = task.batch_size();
+  options.max_tokens = task.batch_size() * spec.data().sequence_length();
   options.max_length = spec.data().sequence_length();
   return options;
 }
@@ -47,7 +47,10 @@ std::uint32_t steps_of(const v1::TrainTask& task, std::uint64_t rows_per_epoch) 
 
 }  // namespace
 
-Trainer::Trainer(RunContext& context) : context_(context), task_(context.spec.train()) {
+Trainer::Trainer(RunContext& context)
+    : context_(context),
+      task_(context.spec.train()),
+      best_weights_(context.folder.best(), context.folder.id()) {
   from_ = newest_checkpoint(
       context.folder.checkpoints(), context.folder.id(),
       [&](std::uint32_t step, const std::string& why) {
@@ -66,6 +69,7 @@ Trainer::Trainer(RunContext& context) : context_(context), task_(context.spec.tr
   batches_.resize(task_.accumulation());
   if (from_) restore(*from_);
   from_.reset();
+  best_weights_.keep_only(best_.step);  // what was found after the checkpoint will be found again
 }
 
 void Trainer::restore(const LoadedCheckpoint& checkpoint) {
@@ -78,18 +82,9 @@ void Trainer::restore(const LoadedCheckpoint& checkpoint) {
   tokens_seen_ = manifest.tokens_seen();
   active_us_ = manifest.active_ms() * 1000;
   last_loss_ = manifest.loss();
-  if (manifest.has_best_validation_loss()) best_loss_ = manifest.best_validation_loss();
+  best_.restore(manifest);
+  if (manifest.has_validation_loss()) evaluated_ = {steps_done_, manifest.validation_loss()};
   saved_ = steps_done_;
-  for (std::uint32_t step : list_checkpoints(context_.folder.checkpoints())) {
-    if (step > steps_done_) continue;  // broken, or it would be what we go on from
-    const std::string folder = checkpoint_folder(context_.folder.checkpoints(), step);
-    const std::optional<v1::CheckpointManifest> other = peek_manifest(folder, context_.folder.id());
-    if (!other || !other->has_validation_loss()) continue;
-    if (!best_checkpoint_ || other->validation_loss() < best_checkpoint_->second) {
-      best_checkpoint_ = {step, other->validation_loss()};
-    }
-    if (step == steps_done_) evaluated_ = {step, other->validation_loss()};
-  }
 }
 
 void Trainer::announce() {
@@ -108,7 +103,8 @@ void Trainer::warn_of_disk() {
   const std::uint64_t trainable = opened_.model->trainable_count() * sizeof(float);
   const std::uint64_t checkpoints =
       task_.checkpoint_every() == 0 ? 0 : std::max(task_.keep_checkpoints(), 1u) + 1ull;
-  const std::uint64_t needed = trainable * (3 * checkpoints + 1);
+  // Two of the best and either one being written or the result.
+  const std::uint64_t needed = trainable * (3 * checkpoints + (keeps_best() ? 3 : 1));
   const std::uint64_t free = disk_free_bytes(context_.folder.path());
   if (free >= needed) return;
   context_.warn("disk.low", "the phone has " + std::to_string(free >> 20) +
@@ -120,12 +116,12 @@ v1::Finished Trainer::run() {
   announce();
   if (steps_done_ == 0) show_sample();
   // A stop may have cut the evaluation of the step we go on from: the record has it all the same.
-  if (evaluation_due() && evaluate(task_.eval_max_batches())) return finish(true);
+  if (evaluation_due() && planned_evaluation()) return finish(true);
   return finish(train());
 }
 
 bool Trainer::train() {
-  while (steps_done_ < total_steps_) {
+  while (steps_done_ < total_steps_ && !ends_early()) {
     if (step()) return true;
     after_step();
     if (context_.steering.after_step(steps_done_, *this)) return true;
@@ -189,8 +185,8 @@ bool Trainer::step() {
 }
 
 void Trainer::after_step() {
-  if (evaluation_due() && evaluate(task_.eval_max_batches())) return;
-  if (steps_done_ == total_steps_ || task_.checkpoint_every() == 0) return;
+  if (evaluation_due() && planned_evaluation()) return;
+  if (steps_done_ == total_steps_ || ends_early() || task_.checkpoint_every() == 0) return;
   if (steps_done_ % task_.checkpoint_every() == 0) save_checkpoint();
 }
 
@@ -200,23 +196,27 @@ bool Trainer::evaluation_due() const {
          steps_done_ % task_.eval_every() == 0;
 }
 
-bool Trainer::evaluate(std::uint32_t max_batches) {
-  if (data_->validation().rows() == 0 || (evaluated_ && evaluated_->first == steps_done_)) return false;
+std::optional<v1::Evaluation> Trainer::evaluate() {
   const std::uint64_t from = monotonic_us();
   const std::uint64_t paused = context_.steering.paused_us();
   const std::optional<SplitLoss> result = evaluate_split(
-      *opened_.model, data_->validation(), task_.batch_size(), max_batches,
+      *opened_.model, data_->validation(), task_.batch_size(), task_.eval_max_batches(),
       [&](std::uint64_t, std::uint64_t) { return context_.steering.during_evaluation(steps_done_); });
-  if (!result) return true;
+  if (!result) return std::nullopt;
   const std::uint64_t duration = monotonic_us() - from - (context_.steering.paused_us() - paused);
+  return evaluation_event(steps_done_, *result, duration);
+}
+
+bool Trainer::planned_evaluation() {
+  if (data_->validation().rows() == 0 || (evaluated_ && evaluated_->first == steps_done_)) return false;
+  std::optional<v1::Evaluation> evaluation = evaluate();
+  if (!evaluation) return true;
+  evaluated_ = {steps_done_, evaluation->loss()};
+  evaluation->set_best(best_.take(steps_done_, evaluation->loss()));
+  // Kept before it is told of: an event that calls a step the best is never ahead of its weights.
+  if (evaluation->best() && keeps_best()) best_weights_.put(steps_done_, manifest(), weights());
   v1::Event event;
-  v1::Evaluation& evaluation = *event.mutable_evaluation();
-  evaluation = evaluation_event(steps_done_, *result, duration);
-  evaluated_ = {steps_done_, evaluation.loss()};
-  if (!best_loss_ || evaluation.loss() < *best_loss_) {
-    best_loss_ = evaluation.loss();
-    evaluation.set_best(true);
-  }
+  *event.mutable_evaluation() = std::move(*evaluation);
   context_.events.emit(std::move(event));
   return false;
 }
@@ -233,7 +233,7 @@ v1::CheckpointManifest Trainer::manifest() const {
     manifest.set_has_validation_loss(true);
     manifest.set_validation_loss(evaluated_->second);
   }
-  if (best_loss_) manifest.set_best_validation_loss(*best_loss_);
+  best_.describe(manifest);
   if (!task_.full()) *manifest.mutable_lora_targets() = task_.lora().targets();
   for (v1::AppliedControl& control : context_.steering.applied_until(steps_done_)) {
     *manifest.add_controls() = std::move(control);
@@ -267,17 +267,14 @@ void Trainer::save_checkpoint() {
   const std::uint64_t bytes =
       write_checkpoint(checkpoint_folder(all, steps_done_), contents, weights(), moments());
   saved_ = steps_done_;
-  const bool best = contents.has_validation_loss() &&
-                    (!best_checkpoint_ || contents.validation_loss() < best_checkpoint_->second);
-  if (best) best_checkpoint_ = {steps_done_, contents.validation_loss()};
-  prune_checkpoints(all, task_.keep_checkpoints(),
-                    best_checkpoint_ ? std::optional(best_checkpoint_->first) : std::nullopt);
+  prune_checkpoints(all, task_.keep_checkpoints());
+  best_weights_.keep_only(best_.step);
   v1::Event event;
   v1::CheckpointSaved& saved = *event.mutable_checkpoint_saved();
   saved.set_step(steps_done_);
   saved.set_bytes(bytes);
   saved.set_duration_ms(static_cast<std::uint32_t>((monotonic_us() - from) / 1000));
-  saved.set_best(best);
+  saved.set_best(best_.step == steps_done_);
   context_.events.emit(std::move(event));
   context_.events.sync();
 }
@@ -295,34 +292,61 @@ void Trainer::show_sample() {
   context_.events.emit(std::move(event));
 }
 
-std::string Trainer::write_result() {
-  v1::CheckpointManifest contents = manifest();
-  write_checkpoint(context_.folder.result(), contents, weights(), {});
-  return to_bytes(sha256_file(context_.folder.result() + "/manifest.pb"));
+void Trainer::write_result(v1::Finished& finished) {
+  const bool last = !keeps_best() || !best_.step || *best_.step == steps_done_;
+  if (last || !write_best_result(finished)) {
+    v1::CheckpointManifest contents = manifest();
+    write_checkpoint(context_.folder.result(), contents, weights(), {});
+    finished.set_result_step(steps_done_);
+  }
+  finished.set_result_manifest_sha256(to_bytes(sha256_file(context_.folder.result() + "/manifest.pb")));
+}
+
+bool Trainer::write_best_result(v1::Finished& finished) {
+  LoadedCheckpoint best;
+  try {
+    best = best_weights_.open(*best_.step);
+  } catch (const Failure& failure) {
+    if (failure.code() != "checkpoint.broken") throw;
+    context_.warn("best.broken", "the best weights, of step " + std::to_string(*best_.step) +
+                                     ", can't be used, the result has the last ones: " + failure.what());
+    return false;
+  }
+  const std::unique_ptr<store::Segments> segments =
+      store::Segments::open(best.weights, store::Residency::kMapped);
+  std::vector<store::Pin> pins;
+  std::vector<SegmentToWrite> copies;
+  for (std::size_t i = 0; i < segments->count(); ++i) {
+    const store::Pin& pin = pins.emplace_back(segments->pin(i));
+    SegmentToWrite& copy = copies.emplace_back(pin.segment_name(), std::vector<store::NamedTensor>());
+    for (const store::TensorView& tensor : pin.tensors())
+      copy.tensors.push_back({tensor.name, tensor.shape, tensor.data, tensor.dtype});
+  }
+  best.manifest.clear_weights();
+  best.manifest.clear_files();
+  write_checkpoint(context_.folder.result(), best.manifest, copies, {});
+  finished.set_result_step(*best_.step);
+  return true;
 }
 
 v1::Finished Trainer::finish(bool stopped) {
   if (!stopped) {
-    stopped = evaluate(task_.eval_max_batches());
+    stopped = planned_evaluation();
     if (!stopped) show_sample();
   }
   if (stopped) save_checkpoint();
   v1::Finished finished;
   finished.set_outcome(stopped ? v1::Finished::OUTCOME_STOPPED : v1::Finished::OUTCOME_COMPLETED);
+  finished.set_early(!stopped && steps_done_ < total_steps_);
   finished.set_step(steps_done_);
   finished.set_final_loss(last_loss_);
   finished.set_active_ms(active_us_ / 1000);
-  finished.set_result_manifest_sha256(write_result());
+  write_result(finished);
   return finished;
 }
 
 std::string Trainer::set_threads(std::uint32_t threads) {
-  if (threads > static_cast<std::uint32_t>(ThreadPool::kMaxThreads)) {
-    throw Failure("control.refused",
-                  "at most " + std::to_string(ThreadPool::kMaxThreads) + " threads can be set");
-  }
-  opened_.pool->set_threads(thread_count(threads));
-  return std::to_string(opened_.pool->threads()) + " threads";
+  return train::set_threads(*opened_.pool, threads);
 }
 
 std::string Trainer::checkpoint_now() {
@@ -336,7 +360,12 @@ std::string Trainer::evaluate_now() {
   if (evaluated_ && evaluated_->first == steps_done_) {
     return "step " + std::to_string(steps_done_) + " is evaluated already";
   }
-  return evaluate(task_.eval_max_batches()) ? "given up: the run is stopping" : "";
+  std::optional<v1::Evaluation> evaluation = evaluate();
+  if (!evaluation) return "given up: the run is stopping";
+  v1::Event event;
+  *event.mutable_evaluation() = std::move(*evaluation);
+  context_.events.emit(std::move(event));
+  return "";
 }
 
 }  // namespace mft::train

@@ -1,5 +1,5 @@
-// The training loop: accumulation, clipping, schedule, evaluation, samples, checkpoints, and where to go on
-// after a kill.
+// The training loop: accumulation, clipping, schedule, evaluation, samples, checkpoints, when to end early,
+// what the result is, and where to go on after a kill.
 //
 // What a step computes is a function of the specification and the step's number alone: rows by a cursor over
 // the shuffled epochs, dropout by (seed, step, micro-batch). So a run that goes on from a checkpoint gives
@@ -14,6 +14,7 @@
 
 #include "text/dataset.h"
 #include "text/tokenizer.h"
+#include "train/best.h"
 #include "train/checkpoint.h"
 #include "train/context.h"
 #include "train/open_model.h"
@@ -26,7 +27,8 @@ class Trainer : private Steerable {
   // Finds the newest whole checkpoint, prepares data and model. Failure run.stopped when a stop comes
   // meanwhile.
   explicit Trainer(RunContext& context);
-  // Trains to the end or to a stop, and writes the result.
+  // Trains to the end, to a stop, or until evaluations no longer get better, and writes the result: the
+  // weights of the best evaluation, or the last ones (there was no evaluation, or TrainTask.result_last).
   v1::Finished run();
 
  private:
@@ -40,11 +42,16 @@ class Trainer : private Steerable {
   bool step();        // one optimizer step; true: stopped inside it, nothing changed
   void after_step();  // what is due then: evaluation, checkpoint
   bool evaluation_due() const;
-  bool evaluate(std::uint32_t max_batches);  // true: given up
+  // Over the same rows each time. Absent: given up, the run is to stop.
+  std::optional<v1::Evaluation> evaluate();
+  bool planned_evaluation();  // true: given up
+  bool ends_early() const { return best_.exhausted(task_.patience()); }
+  bool keeps_best() const { return !task_.result_last() && data_->validation().rows() != 0; }
   void save_checkpoint();
   void show_sample();
   v1::Finished finish(bool stopped);
-  std::string write_result();
+  void write_result(v1::Finished& finished);
+  bool write_best_result(v1::Finished& finished);  // false: it is broken
   v1::CheckpointManifest manifest() const;
   std::vector<SegmentToWrite> weights() const;
   std::vector<SegmentToWrite> moments() const;
@@ -64,10 +71,10 @@ class Trainer : private Steerable {
   std::uint64_t tokens_seen_ = 0;
   std::uint64_t active_us_ = 0;
   float last_loss_ = 0;
-  std::optional<float> best_loss_;  // of all evaluations
-  std::optional<std::pair<std::uint32_t, float>>
-      evaluated_;  // the newest evaluation of the whole setting: step, loss
-  std::optional<std::pair<std::uint32_t, float>> best_checkpoint_;
+  BestEvaluation best_;
+  BestWeights best_weights_;
+  // The newest planned evaluation: step, loss.
+  std::optional<std::pair<std::uint32_t, float>> evaluated_;
   std::optional<std::uint32_t> saved_;  // step of the newest checkpoint that this attempt knows whole
 };
 
