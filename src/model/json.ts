@@ -21,7 +21,7 @@ export function parseJsonObject(text: string, place: string): JsonObject {
   } catch (cause) {
     throw malformed(place, messageOf(cause).slice(0, 200), cause);
   }
-  const fault = scanFault(text);
+  const fault = jsonFault(text);
   if (fault !== undefined) throw malformed(place, fault);
   if (!isObject(value)) throw malformed(place, 'not a JSON object');
   return value;
@@ -72,21 +72,26 @@ function malformed(place: string, why: string, cause?: unknown): MftError {
   });
 }
 
-/** What is wrong with nesting or keys of a text that JSON.parse has taken. One pass, linear. */
-function scanFault(text: string): string | undefined {
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+
+/** What is wrong with nesting or keys of a text that JSON.parse has taken, in words. One pass, linear. */
+export function jsonFault(text: string): string | undefined {
   const levels: (Set<string> | undefined)[] = []; // keys seen in an object; undefined in an array
   for (let at = 0; at < text.length; at += 1) {
-    const char = text[at];
-    if (char === '{' || char === '[') {
+    const char = text.charCodeAt(at) | 0x20; // makes { of [ and } of ], and of nothing else that matters
+    if (char === 0x7b) {
       if (levels.length === MAX_DEPTH) return `nested deeper than ${MAX_DEPTH}`;
-      levels.push(char === '{' ? new Set() : undefined);
-    } else if (char === '}' || char === ']') levels.pop();
-    else if (char === '"') {
+      levels.push(text.charCodeAt(at) === 0x7b ? new Set() : undefined);
+    } else if (char === 0x7d) levels.pop();
+    else if (text.charCodeAt(at) === QUOTE) {
       const start = at;
-      for (at += 1; text[at] !== '"'; at += 1) if (text[at] === '\\') at += 1;
+      at = endOfString(text, at);
       const seen = levels.at(-1);
       if (seen === undefined || !isKey(text, at + 1)) continue;
-      const key = String(JSON.parse(text.slice(start, at + 1)));
+      const raw = text.slice(start, at + 1);
+      const key = raw.includes('\\') ? String(JSON.parse(raw)) : raw.slice(1, -1);
       if (seen.has(key)) return `the key ${JSON.stringify(key.slice(0, 200))} appears twice`;
       seen.add(key);
     }
@@ -94,12 +99,21 @@ function scanFault(text: string): string | undefined {
   return undefined;
 }
 
+/** Where the string that begins at `start` has its closing quote. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; ; at += 1) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) return at;
+    if (char === BACKSLASH) at += 1;
+  }
+}
+
 /** Whether the string that ended before `at` is followed by a colon. */
 function isKey(text: string, at: number): boolean {
   for (let i = at; i < text.length; i += 1) {
-    const char = text[i];
-    if (char === ':') return true;
-    if (char !== ' ' && char !== '\t' && char !== '\n' && char !== '\r') return false;
+    const char = text.charCodeAt(i);
+    if (char === COLON) return true;
+    if (char > 0x20) return false;
   }
   return false;
 }

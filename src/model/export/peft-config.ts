@@ -37,7 +37,8 @@ export interface PeftConfig {
 
 /** The error of an adapter that mft can't take. */
 export function refusePeft(place: string, why: string, suggestions: string[] = []): MftError {
-  return new MftError(`${place}: ${why}`, { code: 'model.bad-adapter', exit: ExitCode.usage, suggestions });
+  const shown = why.length > 1000 ? `${why.slice(0, 1000)}...` : why; // it quotes the file
+  return new MftError(`${place}: ${shown}`, { code: 'model.bad-adapter', exit: ExitCode.usage, suggestions });
 }
 
 /** @throws MftError model.bad-adapter naming the field. */

@@ -187,6 +187,7 @@ function modelTokens(
     if (id >= limit)
       throw invalid(`token ${JSON.stringify(text)} has id ${id} in a vocabulary of ${vocab.size}`);
     if (tokens[id] !== undefined) throw invalid(`two tokens have id ${id}`);
+    checkWellFormed(text, `token ${id}`);
     const bytes = addedContents.has(text) ? utf8(text) : bytesOf(text);
     if (bytes === undefined) throw unsupported(`token ${id}, ${JSON.stringify(text)}, is not byte-level`);
     if (bytes.length === 0) throw invalid(`token ${id} is empty`);
@@ -194,6 +195,11 @@ function modelTokens(
   }
   if (tokens.length === 0) throw invalid('the vocabulary is empty');
   return tokens;
+}
+
+/** Half of a surrogate pair is no character: it has no bytes, and would become another token's. */
+function checkWellFormed(text: string, name: string): void {
+  if (!text.isWellFormed()) throw invalid(`${name} has an unpaired surrogate`);
 }
 
 function resolveMerges(json: TokenizerJson, tokens: (Uint8Array | undefined)[]): Merge[] {
@@ -233,6 +239,7 @@ function resolveAdded(
   return json.added_tokens.map(({ id, content, special, normalized, lstrip, rstrip, single_word }) => {
     const name = `added token ${JSON.stringify(content)}`;
     if (seen.has(content)) throw invalid(`${name} is there twice`);
+    checkWellFormed(content, name);
     seen.add(content);
     const expected = vocab.get(content) ?? next;
     if (id !== expected) throw invalid(`${name} has id ${id}; by the vocabulary it is ${expected}`);

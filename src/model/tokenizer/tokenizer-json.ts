@@ -3,6 +3,8 @@
  * refused by name and nothing is silently left out.
  */
 import { z } from 'zod';
+import { messageOf } from '../../base/errors.ts';
+import { jsonFault } from '../json.ts';
 import { invalid, unsupported } from './errors.ts';
 import { SPACE_MARK } from './format.ts';
 
@@ -220,11 +222,17 @@ export function parseTokenizerConfig(bytes: Uint8Array): TextEnds {
 }
 
 function parseJson(bytes: Uint8Array, name: string): unknown {
+  let text: string;
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch (cause) {
-    throw invalid(`${name} is not JSON`, cause);
+    throw invalid(`${name} is not JSON: ${messageOf(cause).slice(0, 200)}`, cause);
   }
+  const fault = jsonFault(text);
+  if (fault !== undefined) throw invalid(`${name} is malformed: ${fault}`);
+  return value;
 }
 
 function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
