@@ -1,6 +1,7 @@
-/** Hugging Face folders in, model packs, PEFT and safetensors out. Other rooms import from here alone. */
+/** Hugging Face folders in, model packs, PEFT, safetensors and GGUF out. Other rooms import from here alone. */
 export type { CreateOptions } from './create.ts';
-export { type ExportOptions, exportResult, openAdapter } from './export/index.ts';
+export { readEndTokens } from './end-tokens.ts';
+export { type ExportOptions, exportModel, exportResult, openAdapter } from './export/index.ts';
 export { openResult } from './export/result.ts';
 export { familyNames, sizeNames } from './families/index.ts';
 export { type PulledModel, type PullOptions, pullModel } from './hub/pull.ts';

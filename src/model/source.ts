@@ -26,7 +26,7 @@ export interface SourceWeights {
   readonly entries: ReadonlyMap<string, SourceEntry>;
   /** Elements [begin, end) as f32. */
   read(name: string, begin: number, end: number): Promise<F32>;
-  /** The same as they lie in the file; absent where they lie in another form. */
+  /** Whole rows, as a pack stores that `type`; absent where they lie in another form. */
   readStored?(name: string, begin: number, end: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
@@ -140,7 +140,7 @@ async function ggufSource(path: string): Promise<ModelSource> {
     config: model.config,
     conv1dAsRows: true,
     async openWeights() {
-      const { entries, read, close } = await openGgufModel(path);
+      const { entries, read, readStored, close } = await openGgufModel(path);
       return {
         entries: new Map(
           [...entries].map(([name, { type, shape, bytes }]) => [
@@ -149,6 +149,7 @@ async function ggufSource(path: string): Promise<ModelSource> {
           ]),
         ),
         read,
+        readStored,
         close,
       };
     },

@@ -1,8 +1,9 @@
 /**
- * What is not complete does not exist: a folder is filled under a temporary name beside its place, synced, and renamed.
+ * What is not complete does not exist: a folder or file is filled under a temporary name beside its place, synced, and
+ * renamed.
  */
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExitCode, MftError } from '../base/errors.ts';
 
@@ -40,14 +41,7 @@ export async function exists(path: string): Promise<boolean> {
  * @throws MftError file.exists when something of that name is there, before or by then.
  */
 export async function stageFolder<T>(target: string, fill: (dir: string) => Promise<T>): Promise<T> {
-  if (await exists(target)) throw occupied(target);
-  const parent = dirname(target);
-  await mkdir(parent, { recursive: true });
-  await sweep(parent);
-  const staging = join(
-    parent,
-    `${PREFIX}${basename(target)}-${process.pid}-${randomBytes(4).toString('hex')}`,
-  );
+  const { parent, staging } = await prepare(target);
   await mkdir(staging);
   try {
     const result = await fill(staging);
@@ -63,12 +57,42 @@ export async function stageFolder<T>(target: string, fill: (dir: string) => Prom
   }
 }
 
+/**
+ * Writes a new file `target` by `fill(path)`, which makes and syncs that file. On any failure nothing is left behind.
+ * @throws MftError file.exists when something of that name is there, before or by then.
+ */
+export async function stageFile<T>(target: string, fill: (path: string) => Promise<T>): Promise<T> {
+  const { parent, staging } = await prepare(target);
+  try {
+    const result = await fill(staging);
+    // A rename would replace a file that somebody else has made meanwhile; not every file system has links.
+    await link(staging, target).catch(async (error: unknown) => {
+      if (isCode(error, 'EEXIST') || (await exists(target))) throw occupied(target);
+      await rename(staging, target);
+    });
+    await syncFolder(parent);
+    return result;
+  } finally {
+    await rm(staging, { force: true });
+  }
+}
+
+/** The folder of a target that is free, and a temporary name in it. */
+async function prepare(target: string): Promise<{ parent: string; staging: string }> {
+  if (await exists(target)) throw occupied(target);
+  const parent = dirname(target);
+  await mkdir(parent, { recursive: true });
+  await sweep(parent);
+  const unique = `${process.pid}-${randomBytes(4).toString('hex')}`;
+  return { parent, staging: join(parent, `${PREFIX}${basename(target)}-${unique}`) };
+}
+
 /** Removes what killed processes left in `parent` more than a day ago. */
 async function sweep(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(PREFIX)) continue;
     const stat = await lstat(join(parent, name)).catch(() => undefined);
-    if (stat?.isDirectory() && Date.now() - stat.mtimeMs > DAY_MS)
+    if (stat !== undefined && Date.now() - stat.mtimeMs > DAY_MS)
       await rm(join(parent, name), { recursive: true, force: true });
   }
 }

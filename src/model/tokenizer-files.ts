@@ -41,7 +41,7 @@ export async function readTokenizer(
   limit?: { vocabSize: number },
   shown = typeof place === 'string' ? place : 'the model',
 ): Promise<Tokenizer> {
-  const files = typeof place === 'string' ? await readFiles(place) : new Map(place);
+  const files = typeof place === 'string' ? await readTokenizerFiles(place) : new Map(place);
   const json = files.get('tokenizer.json');
   if (json === undefined) throw missing(shown, files);
   const compiled = inPlace(shown, () =>
@@ -60,7 +60,8 @@ export async function readTokenizer(
   return { compiled, description, files };
 }
 
-async function readFiles(place: string): Promise<Map<string, Uint8Array>> {
+/** The tokenizer's files of a folder, or tokenizer.json (and its neighbours) by its own path. */
+export async function readTokenizerFiles(place: string): Promise<Map<string, Uint8Array>> {
   const isFile = (await stat(place).catch(() => undefined))?.isFile() === true;
   const dir = isFile ? dirname(place) : place;
   const files = new Map<string, Uint8Array>();

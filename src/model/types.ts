@@ -33,6 +33,8 @@ export interface TensorReader {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Elements [begin, end) of a tensor in row-major order. @throws MftError when the file can't be read. */
   read(name: string, begin: number, end: number): Promise<Float32Array<ArrayBuffer>>;
+  /** Whole rows [begin, end) of a matrix as packs store int8; undefined where they are not stored so. */
+  readInt8?(name: string, begin: number, end: number): Promise<Uint8Array> | undefined;
   close(): Promise<void>;
 }
 
@@ -118,11 +120,19 @@ export interface TrainedResult {
 export type ExportFormat =
   /** PEFT folder of a LoRA result. */
   | 'peft'
-  /** Hugging Face folder: the weights of a full fine-tuning, or base and adapter merged. */
-  | 'hf';
+  /** Hugging Face folder: the weights of a model, of a full fine-tuning, or base and adapter merged. */
+  | 'hf'
+  /** The same as a GGUF file. */
+  | 'gguf'
+  /** GGUF file of a LoRA result's adapter, for llama.cpp's --lora. */
+  | 'gguf-adapter';
+
+/** Storage types of exported weights: q8_0 in GGUF files alone. */
+export type ExportType = FloatType | 'q8_0';
 
 export interface ExportReport {
-  dir: string;
+  /** The folder or file that was made. */
+  path: string;
   format: ExportFormat;
   files: { name: string; bytes: number }[];
   tensors: number;

@@ -1,9 +1,10 @@
 /** What the tests of this room share: temporary places, small Hugging Face folders, errors. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { MftError } from '../../src/base/errors.ts';
+import { openAdapter } from '../../src/model/export/index.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import { openSafetensors } from '../../src/model/safetensors/reader.ts';
 import { writeSafetensors } from '../../src/model/safetensors/writer.ts';
@@ -72,6 +73,15 @@ export async function writeResult(
   const files = Object.fromEntries(segments.map((segment) => [segment.name, nameOf(segment)]));
   const manifest = { format: 1, runId: 'test', step: 3, weights: segments, loraTargets, files };
   await writeFile(join(dir, 'manifest.pb'), mft.v1.CheckpointManifest.encode(manifest).finish());
+}
+
+/** A PEFT folder as the result of a LoRA run, in the new folder `place`. */
+export async function loraResult(peft: string, pack: ModelPack, place: string): Promise<string> {
+  await mkdir(place);
+  const adapter = await openAdapter(peft, pack.config, `${place}-cache`);
+  await cp(adapter.file.path, join(place, 'adapter.seg'));
+  await writeResult(place, [adapter.segment], adapter.targets, () => 'adapter.seg');
+  return place;
 }
 
 /** The name of a segment's file in a pack. */

@@ -53,7 +53,7 @@ full fine-tuning as a Hugging Face folder. With --out another copy is written; -
       dropout: adapterDropout(run),
       ...(dtype ? { dtype } : {}),
     });
-    this.log(`Exported as ${report.format}: ${report.dir}`);
+    this.log(`Exported as ${report.format}: ${report.path}`);
     for (const note of report.notes) this.log(note);
     return { run: run.id, ...paths, exported: report };
   }

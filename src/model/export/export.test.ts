@@ -48,7 +48,7 @@ const json = async (path: string) => parseJsonObject(await readFile(path, 'utf8'
 test('import then export gives back the tensors of transformers to the bit', async () => {
   const out = fresh();
   const report = await exportResult(await openResult(full), pack, { out, format: 'hf' });
-  expect(report).toMatchObject({ dir: out, tensors: 28 });
+  expect(report).toMatchObject({ path: out, tensors: 28 });
   expect(report.files.map(({ name }) => name)).toEqual([
     'config.json',
     'generation_config.json',

@@ -1,10 +1,11 @@
 /** Export of every family: what transformers wrote comes back, and adapters are merged as peft merges them. */
-import { cp, mkdir, readFile } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   bitsOf,
   fileNameIn,
+  loraResult,
   readAll,
   type Tensors,
   temporaryFolder,
@@ -16,7 +17,7 @@ import { openPack } from '../pack/read.ts';
 import { openSharded } from '../safetensors/reader.ts';
 import { packRows, unpackRows } from '../tensors/blocks.ts';
 import type { ModelPack, WeightType } from '../types.ts';
-import { exportResult, openAdapter } from './index.ts';
+import { exportResult } from './index.ts';
 import { openResult } from './result.ts';
 
 const fixtures = join(import.meta.dirname, '../../../test/fixtures');
@@ -33,14 +34,8 @@ async function imported(folder: string, dtype: WeightType = 'auto'): Promise<Mod
 const json = async (path: string) => parseJsonObject(await readFile(path, 'utf8'), path);
 
 /** The adapter of a fixture as the result of a LoRA run. */
-async function loraResult(family: string, pack: ModelPack): Promise<string> {
-  const place = fresh();
-  await mkdir(place);
-  const adapter = await openAdapter(join(fixtures, family, 'peft'), pack.config, join(dir, 'cache'));
-  await cp(adapter.file.path, join(place, 'adapter.seg'));
-  await writeResult(place, [adapter.segment], adapter.targets, () => 'adapter.seg');
-  return place;
-}
+const resultOf = (family: string, pack: ModelPack) =>
+  loraResult(join(fixtures, family, 'peft'), pack, fresh());
 
 const FAMILIES = ['hf-gpt2', 'hf-qwen2', 'hf-qwen3', 'hf-gemma3', 'hf-llama'];
 
@@ -68,7 +63,7 @@ test.each([...FAMILIES.map((family) => [family, 'single-f32']), ['hf-llama', 'bi
 test.each(FAMILIES)('%s: base and adapter merged are what peft merges', async (family) => {
   const pack = await imported(join(family, 'single-f32'));
   const out = fresh();
-  await exportResult(await openResult(await loraResult(family, pack)), pack, { out, format: 'hf' });
+  await exportResult(await openResult(await resultOf(family, pack)), pack, { out, format: 'hf' });
   const [mine, theirs] = [
     await readAll(join(out, 'model.safetensors')),
     await readAll(join(fixtures, family, 'merged-f32', 'model.safetensors')),
@@ -82,7 +77,7 @@ test('an adapter is merged into a pack of any storage type: into what its weight
   for (const dtype of ['bf16', 'int8', 'int4'] as const) {
     const pack = await imported('hf-qwen2/single-f32', dtype);
     const out = fresh();
-    const result = await openResult(await loraResult('hf-qwen2', pack));
+    const result = await openResult(await resultOf('hf-qwen2', pack));
     const report = await exportResult(result, pack, { out, format: 'hf' });
     const merged = await readAll(join(out, 'model.safetensors'));
     const delta = await peftDelta('hf-qwen2');
@@ -108,7 +103,7 @@ test.each(['hf-qwen2', 'hf-gemma3', 'hf-llama'])(
   async (family) => {
     const pack = await imported(join(family, 'sharded-bf16'));
     const zero = await imported(join(family, 'single-f32'));
-    const result = await openResult(await loraResult(family, zero));
+    const result = await openResult(await resultOf(family, zero));
     const place = join(fixtures, family, 'sharded-bf16');
     const sharded = await openSharded(place, 'model.safetensors.index.json');
     const out = fresh();

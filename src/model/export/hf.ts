@@ -1,4 +1,4 @@
-/** A Hugging Face folder out of canonical tensors: config.json, model.safetensors, the tokenizer's files. */
+/** A Hugging Face folder out of canonical tensors: config.json, model.safetensors or its shards, the tokenizer's files. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Operation } from '../../base/progress.ts';
@@ -7,7 +7,7 @@ import type { HfTensor } from '../families/types.ts';
 import { fullName, hfTensors } from '../import.ts';
 import { type JsonObject, parseJsonObject, readBounded } from '../json.ts';
 import { writeSynced } from '../pack/write.ts';
-import { writeSafetensors } from '../safetensors/writer.ts';
+import { writeShards } from '../safetensors/shards.ts';
 import type { F32 } from '../tensors/float.ts';
 import { elementsOf, readPieces, readTransposed } from '../tensors/stream.ts';
 import { SIDE_FILES } from '../tokenizer-files.ts';
@@ -22,7 +22,7 @@ export async function writeHuggingFace(
   pack: ModelPack,
   weights: TensorReader,
   type: FloatType,
-  operation: Operation = {},
+  { maxShardBytes, ...operation }: Operation & { maxShardBytes?: number | undefined } = {},
 ): Promise<number> {
   const family = familyOf(pack.config.family, pack.dir);
   const items = hfTensors(family, pack.config);
@@ -30,8 +30,8 @@ export async function writeHuggingFace(
   const plans = [...byName].map(([name, item]) => ({ name, shape: item.hfShape, type }));
   const total = plans.reduce((sum, plan) => sum + elementsOf(plan.shape), 0);
   let done = 0;
-  await writeSafetensors(join(dir, 'model.safetensors'), plans, async function* (plan) {
-    const item = byName.get(plan.name);
+  const pieces = async function* ({ name }: { name: string }) {
+    const item = byName.get(name);
     if (item === undefined) return;
     for await (const piece of hfPieces(weights, item)) {
       operation.signal?.throwIfAborted();
@@ -39,7 +39,8 @@ export async function writeHuggingFace(
       done += piece.length;
       operation.onProgress?.({ phase: 'exporting', done: done * 4, total: total * 4, unit: 'bytes' });
     }
-  });
+  };
+  await writeShards(dir, plans, pieces, maxShardBytes);
   for (const name of SIDE_FILES) {
     if (name === 'config.json') continue;
     const path = join(pack.dir, name);

@@ -1,20 +1,22 @@
-/** What leaves mft (PEFT and Hugging Face folders), and adapters that come back in. */
+/** What leaves mft (PEFT and Hugging Face folders, GGUF files), and adapters that come back in. */
 import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { dataHome } from '../../base/paths.ts';
 import type { Operation } from '../../base/progress.ts';
 import { packTensors, verifyFiles } from '../pack/read.ts';
-import { exists, stageFolder } from '../staging.ts';
+import { exists, stageFile, stageFolder } from '../staging.ts';
 import type {
   AdapterInit,
   ExportFormat,
   ExportReport,
-  FloatType,
+  ExportType,
   ModelConfig,
   ModelPack,
+  TensorReader,
   TrainedResult,
 } from '../types.ts';
+import { type Written, writeGgufAdapter, writeGgufModel } from './gguf.ts';
 import { writeHuggingFace } from './hf.ts';
 import { mergedTensors } from './merge.ts';
 import { ADAPTER_CONFIG, readPeft } from './peft-read.ts';
@@ -22,11 +24,23 @@ import { type PeftOptions, writePeft } from './peft-write.ts';
 import { adapterTensors, checkAdapterSegment, fullTensors, openResult, RESULT_MANIFEST } from './result.ts';
 
 export interface ExportOptions extends Operation, PeftOptions {
-  /** Folder to be made; must not exist. */
+  /** Folder or file to be made; must not exist. */
   out: string;
   format: ExportFormat;
-  /** Type of exported weights ('hf' only); 'f32' when absent. */
-  dtype?: FloatType | undefined;
+  /** Type of exported weights; when absent f16 for 'gguf', f32 otherwise. */
+  dtype?: ExportType | undefined;
+  /** Largest safetensors file, in bytes ('hf' only). */
+  maxShardBytes?: number | undefined;
+}
+
+/** Exports a model as it is. @throws MftError export.*, file.exists, model.pack-damaged. */
+export async function exportModel(
+  pack: ModelPack,
+  options: ExportOptions & { format: 'hf' | 'gguf' },
+): Promise<ExportReport> {
+  checkType(options);
+  await verifyFiles(pack.files, options.signal === undefined ? {} : { signal: options.signal });
+  return await write(options, (path) => writeModel(path, pack, packTensors(pack), options), []);
 }
 
 /** Exports a verified copy of a result. @throws MftError result.damaged, export.*, file.exists. */
@@ -35,59 +49,98 @@ export async function exportResult(
   pack: ModelPack,
   options: ExportOptions,
 ): Promise<ExportReport> {
-  if (options.format === 'peft' && result.method === 'full')
+  const { format } = options;
+  if (isAdapter(format) && result.method === 'full')
     throw new MftError('a full fine-tuning has no adapter to export', {
       code: 'export.no-adapter',
       exit: ExitCode.usage,
-      suggestions: ['Export it as a Hugging Face folder: --format hf'],
+      suggestions: ['Export it as a model: --format hf or --format gguf'],
     });
-  if (options.format === 'peft' && options.dtype !== undefined && options.dtype !== 'f32')
-    throw new MftError('adapters are exported in f32', { code: 'export.dtype', exit: ExitCode.usage });
-  const out = resolve(options.out);
+  checkType(options);
   await verifyFiles(result.files, options.signal === undefined ? {} : { signal: options.signal });
-  const tensors = await stageFolder(out, (dir) => fill(dir, result, pack, options));
+  return await write(options, (path) => fill(path, result, pack, options), notesOn(result, pack, format));
+}
+
+function isAdapter(format: ExportFormat): boolean {
+  return format === 'peft' || format === 'gguf-adapter';
+}
+
+function checkType({ format, dtype }: ExportOptions): void {
+  const refuse = (message: string, suggestion: string) =>
+    new MftError(message, { code: 'export.dtype', exit: ExitCode.usage, suggestions: [suggestion] });
+  if (format === 'peft' && dtype !== undefined && dtype !== 'f32')
+    throw refuse('PEFT adapters are exported in f32', 'Leave --dtype away.');
+  if (format === 'hf' && dtype === 'q8_0')
+    throw refuse('a Hugging Face folder has no q8_0', 'Choose f32, bf16 or f16, or --format gguf.');
+}
+
+/** Makes the folder or file. */
+async function write(
+  options: ExportOptions,
+  make: (path: string) => Promise<Written>,
+  notes: readonly string[],
+): Promise<ExportReport> {
+  const path = resolve(options.out);
+  const isFile = options.format === 'gguf' || options.format === 'gguf-adapter';
+  const written = await (isFile ? stageFile(path, make) : stageFolder(path, make));
+  const names = isFile ? [''] : (await readdir(path)).sort();
   const files = await Promise.all(
-    (await readdir(out)).sort().map(async (name) => ({ name, bytes: (await stat(join(out, name))).size })),
+    names.map(async (name) => ({ name: name || basename(path), bytes: (await stat(join(path, name))).size })),
   );
-  return { dir: out, format: options.format, files, tensors, notes: notesOn(result, pack, options) };
+  return {
+    path,
+    format: options.format,
+    files,
+    tensors: written.tensors,
+    notes: [...notes, ...written.notes],
+  };
 }
 
 /** An adapter merged into blocks of small integers is merged into what they stand for, not into the original weights. */
-function notesOn(result: TrainedResult, pack: ModelPack, { format }: ExportOptions): string[] {
+function notesOn(result: TrainedResult, pack: ModelPack, format: ExportFormat): string[] {
   const blocks = pack.storage.map(({ type }) => type).filter((type) => type === 'int8' || type === 'int4');
-  if (format !== 'hf' || result.method !== 'lora' || blocks.length === 0) return [];
+  if (isAdapter(format) || result.method !== 'lora' || blocks.length === 0) return [];
   return [
     `The base weights are those of the pack, stored as ${blocks.join(' and ')}: they are not exactly the original ones. To merge into those, export the adapter (--format peft) and merge it there.`,
   ];
 }
 
 async function fill(
-  dir: string,
+  path: string,
   result: TrainedResult,
   pack: ModelPack,
   options: ExportOptions,
-): Promise<number> {
-  const type = options.dtype ?? 'f32';
-  if (result.method === 'full') {
-    const weights = fullTensors(result, pack.config);
-    try {
-      return await writeHuggingFace(dir, pack, weights, type, options);
-    } finally {
-      await weights.close();
-    }
-  }
+): Promise<Written> {
+  if (result.method === 'full')
+    return await writeModel(path, pack, fullTensors(result, pack.config), options);
   const adapter = adapterTensors(result, pack.config);
+  const targets = result.manifest.loraTargets;
   try {
     if (options.format === 'peft')
-      return await writePeft(dir, pack, adapter, result.manifest.loraTargets, options);
-    const weights = await mergedTensors(packTensors(pack), adapter, result.manifest.loraTargets, pack.config);
-    try {
-      return await writeHuggingFace(dir, pack, weights, type, options);
-    } finally {
-      await weights.close();
-    }
+      return { tensors: await writePeft(path, pack, adapter, targets, options), notes: [] };
+    if (options.format === 'gguf-adapter')
+      return await writeGgufAdapter(path, pack, adapter, targets, options.dtype ?? 'f32', options);
+    const weights = await mergedTensors(packTensors(pack), adapter, targets, pack.config);
+    return await writeModel(path, pack, weights, options);
   } finally {
     await adapter.close();
+  }
+}
+
+/** Closes `weights`. */
+async function writeModel(
+  path: string,
+  pack: ModelPack,
+  weights: TensorReader,
+  options: ExportOptions,
+): Promise<Written> {
+  const { format, dtype } = options;
+  try {
+    if (format === 'gguf') return await writeGgufModel(path, pack, weights, dtype ?? 'f16', options);
+    const type = dtype === undefined || dtype === 'q8_0' ? 'f32' : dtype;
+    return { tensors: await writeHuggingFace(path, pack, weights, type, options), notes: [] };
+  } finally {
+    await weights.close();
   }
 }
 

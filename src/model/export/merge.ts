@@ -41,6 +41,10 @@ export async function mergedTensors(
       if (list !== undefined) addDeltas(values, begin, columns, list);
       return values;
     },
+    readInt8(name, begin, end) {
+      const isAdapted = adapters.get(name)?.some(({ rowBegin, rowEnd }) => rowBegin < end && begin < rowEnd);
+      return isAdapted ? undefined : base.readInt8?.(name, begin, end);
+    },
     close: () => base.close(),
   };
 }

@@ -168,3 +168,10 @@ export function architectureNamed(name: string, place: string): Architecture {
     suggestions: [`mft knows ${Object.keys(ARCHITECTURES).join(', ')}.`],
   });
 }
+
+/** The architecture of a family, with its name. @throws RangeError for a family that has none here. */
+export function architectureOf(modelType: string): { name: string; architecture: Architecture } {
+  const found = Object.entries(ARCHITECTURES).find(([, { modelType: own }]) => own === modelType);
+  if (found === undefined) throw new RangeError(`no GGUF architecture for ${modelType}`);
+  return { name: found[0], architecture: found[1] };
+}

@@ -71,10 +71,7 @@ export function configOf(facts: GgufFacts): JsonObject {
 }
 
 /** A fraction that was an f32 in the file comes as a person wrote it: 1e-6, not 9.999999974752427e-7. */
-function namedFields(
-  { fields }: Architecture,
-  metadata: (key: string) => GgufValue | undefined,
-): JsonObject {
+function namedFields({ fields }: Architecture, metadata: (key: string) => GgufValue | undefined): JsonObject {
   return Object.fromEntries(
     Object.entries(fields).flatMap(([key, field]) => {
       const value = metadata(key);

@@ -1,12 +1,17 @@
 /** A GGUF file seen as a Hugging Face model: a config.json, and tensors of Hugging Face's names, shapes and values. */
 import { ExitCode, MftError } from '../../base/errors.ts';
 import type { JsonObject } from '../json.ts';
-import type { F32 } from '../tensors/float.ts';
+import { type F32, narrow } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
 import { type Architecture, architectureNamed } from './architectures.ts';
+import { blockTypeNamed } from './blocks.ts';
 import { configOf, ROPE_FACTORS } from './config.ts';
 import type { GgufTensor, GgufValue } from './header.ts';
+import { deinterleave } from './heads.ts';
+import { q4ToRows, q8ToRows } from './int-blocks.ts';
 import { type GgufReader, openGguf } from './reader.ts';
+
+const MAX_FACTORS = 4096;
 
 /** A Hugging Face tensor and where its values are. */
 interface Source {
@@ -23,6 +28,8 @@ export interface GgufModel {
   entries: ReadonlyMap<string, { type: string; shape: readonly number[]; bytes: number }>;
   metadata: ReadonlyMap<string, GgufValue>;
   read(name: string, begin: number, end: number): Promise<F32>;
+  /** Whole rows of a tensor of F32, BF16, F16, Q8_0 or Q4_0 as a pack of that type stores them. */
+  readStored(name: string, begin: number, end: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -37,8 +44,15 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
       place: path,
       metadata: reader.metadata,
       shapes: reader.shapes,
-      ropeFactors: factors && (await reader.read(ROPE_FACTORS, 0, elementsOf(factors.shape))),
+      // No head has so many; the rest of a longer list would not be looked at.
+      ropeFactors:
+        factors && (await reader.read(ROPE_FACTORS, 0, Math.min(elementsOf(factors.shape), MAX_FACTORS))),
     });
+    const sourceOf = (name: string) => {
+      const source = sources.get(name);
+      if (source === undefined) throw new RangeError(`no tensor ${name}`);
+      return source;
+    };
     return {
       config,
       entries: new Map(
@@ -48,7 +62,8 @@ export async function openGgufModel(path: string): Promise<GgufModel> {
         ]),
       ),
       metadata: reader.metadata,
-      read: (name, begin, end) => readSource(reader, sources.get(name), begin, end),
+      read: (name, begin, end) => readValues(reader, sourceOf(name), begin, end),
+      readStored: (name, begin, end) => readStored(reader, sourceOf(name), begin, end),
       close: () => reader.close(),
     };
   } catch (error) {
@@ -91,49 +106,53 @@ async function sourcesOf(reader: GgufReader, architecture: Architecture): Promis
   return sources;
 }
 
-async function readSource(
-  reader: GgufReader,
-  source: Source | undefined,
+/** Rows [begin, end) of a tensor in Hugging Face's order; of interleaved ones, whole heads are read. */
+async function readRows<T extends F32 | Uint8Array>(
+  { tensor, heads }: Source,
   begin: number,
   end: number,
-): Promise<F32> {
-  if (source === undefined) throw new RangeError('no such tensor');
-  const { tensor, heads, plusOne } = source;
+  stride: number,
+  read: (begin: number, end: number) => Promise<T>,
+): Promise<T> {
+  if (heads === undefined) return await read(begin, end);
+  const dim = (tensor.shape[0] ?? 0) / heads;
+  const first = Math.floor(begin / dim) * dim;
+  const rows = deinterleave(await read(first, Math.ceil(end / dim) * dim), dim, stride);
+  return rows.subarray((begin - first) * stride, (end - first) * stride) as T;
+}
+
+/** Elements [begin, end). */
+async function readValues(reader: GgufReader, source: Source, begin: number, end: number): Promise<F32> {
+  const { name, shape } = source.tensor;
+  const columns = elementsOf(shape.slice(1));
+  const first = Math.floor(begin / columns);
+  const rows =
+    source.heads === undefined
+      ? undefined
+      : await readRows(source, first, Math.ceil(end / columns), columns, (from, to) =>
+          reader.read(name, from * columns, to * columns),
+        );
   const values =
-    heads === undefined
-      ? await reader.read(tensor.name, begin, end)
-      : await readInterleaved(reader, tensor, heads, begin, end);
-  if (plusOne) for (let i = 0; i < values.length; i += 1) values[i] = (values[i] ?? 0) - 1;
+    rows?.slice(begin - first * columns, end - first * columns) ?? (await reader.read(name, begin, end));
+  if (source.plusOne) for (let i = 0; i < values.length; i += 1) values[i] = (values[i] ?? 0) - 1;
   return values;
 }
 
-/**
- * Elements of the Hugging Face tensor whose row (head, half, i) is row (head, i, half) of the GGUF tensor. Whole heads are
- * read: at most one more at either end than asked for.
- */
-async function readInterleaved(
+/** The same of whole rows, as a pack stores them: of Q8_0 and Q4_0 the blocks themselves. */
+async function readStored(
   reader: GgufReader,
-  { name, shape }: GgufTensor,
-  heads: number,
+  source: Source,
   begin: number,
   end: number,
-): Promise<F32> {
-  const rows = shape[0] ?? 0;
+): Promise<Uint8Array> {
+  const { name, shape, type } = source.tensor;
   const columns = elementsOf(shape.slice(1));
-  const dim = rows / heads;
-  if (!Number.isInteger(dim / 2)) throw new RangeError(`${rows} rows of ${name} for ${heads} heads`);
-  const perHead = dim * columns;
-  const firstHead = Math.floor(begin / perHead);
-  const stored = await reader.read(name, firstHead * perHead, Math.ceil(end / perHead) * perHead);
-  const out = new Float32Array(end - begin);
-  const offset = firstHead * perHead;
-  for (let row = Math.floor(begin / columns); row * columns < end; row += 1) {
-    const inHead = row % dim;
-    const from = row - inHead + 2 * (inHead % (dim / 2)) + Math.floor(inHead / (dim / 2));
-    const first = Math.max(begin, row * columns);
-    const last = Math.min(end, (row + 1) * columns);
-    const at = from * columns + (first - row * columns) - offset;
-    out.set(stored.subarray(at, at + last - first), first - begin);
-  }
-  return out;
+  if (source.plusOne) return narrow(await readValues(reader, source, begin, end), 'f32');
+  const { elements, bytes } = blockTypeNamed(type);
+  const stride = (columns / elements) * bytes;
+  const rows = await readRows(source, begin / columns, end / columns, stride, (from, to) =>
+    reader.readStored(name, from * columns, to * columns),
+  );
+  if (type === 'Q8_0') return q8ToRows(rows, columns);
+  return type === 'Q4_0' ? q4ToRows(rows, columns) : rows;
 }

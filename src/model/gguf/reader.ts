@@ -13,12 +13,14 @@ import {
 
 const FIRST_READ = 4 << 20;
 /** Vocabularies with their merges are some 20 MB. */
-const MAX_HEADER_BYTES = 512 << 20;
+const MAX_HEADER_BYTES = 128 << 20;
 
 export interface GgufReader extends TensorReader {
   readonly path: string;
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
+  /** Elements [begin, end) of whole blocks as they lie in the file. */
+  readStored(name: string, begin: number, end: number): Promise<Uint8Array>;
 }
 
 /** @throws MftError model.file-missing, model.gguf-malformed, model.gguf-unsupported */
@@ -32,6 +34,7 @@ export async function openGguf(path: string): Promise<GgufReader> {
       tensors,
       shapes: new Map([...tensors].map(([name, tensor]) => [name, tensor.shape])),
       read: (name, begin, end) => readElements(file, tensors.get(name), begin, end),
+      readStored: (name, begin, end) => readBlocks(file, tensors.get(name), begin, end),
       close: () => file.close(),
     };
   } catch (error) {
@@ -54,21 +57,33 @@ async function readHeader(file: PositionedFile) {
   }
 }
 
+/** Elements [begin, end), which may begin and end inside blocks. */
 async function readElements(
   file: PositionedFile,
   tensor: GgufTensor | undefined,
   begin: number,
   end: number,
 ): Promise<F32> {
+  const type = blockTypeNamed(tensor?.type ?? 'F32');
+  const first = Math.floor(begin / type.elements) * type.elements;
+  const last = Math.ceil(end / type.elements) * type.elements;
+  const values = new Float32Array(last - first);
+  type.expand(await readBlocks(file, tensor, first, last), values);
+  return values.slice(begin - first, end - first);
+}
+
+/** Elements [begin, end) of whole blocks as they lie in the file. */
+async function readBlocks(
+  file: PositionedFile,
+  tensor: GgufTensor | undefined,
+  begin: number,
+  end: number,
+): Promise<Buffer> {
   if (tensor === undefined) throw new RangeError('no such tensor');
-  const type = blockTypeNamed(tensor.type);
-  const first = Math.floor(begin / type.elements);
-  const last = Math.ceil(end / type.elements);
-  if (!(begin >= 0 && begin <= end && tensor.begin + last * type.bytes <= tensor.end))
+  const { elements, bytes } = blockTypeNamed(tensor.type);
+  const [first, last] = [begin / elements, end / elements];
+  const isWhole = Number.isInteger(first) && Number.isInteger(last);
+  if (!(isWhole && first >= 0 && first <= last && tensor.begin + last * bytes <= tensor.end))
     throw new RangeError(`elements ${begin}..${end} of tensor ${tensor.name}`);
-  const bytes = await file.read(tensor.begin + first * type.bytes, (last - first) * type.bytes);
-  const values = new Float32Array((last - first) * type.elements);
-  type.expand(bytes, values);
-  // The range may begin and end inside blocks.
-  return values.slice(begin - first * type.elements, end - first * type.elements);
+  return await file.read(tensor.begin + first * bytes, (last - first) * bytes);
 }

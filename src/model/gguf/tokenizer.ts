@@ -5,19 +5,22 @@
  */
 import { ExitCode, MftError } from '../../base/errors.ts';
 import type { JsonObject } from '../json.ts';
+import { type PreTokenizerName, SPACE_MARK } from '../tokenizer/format.ts';
 import { type GgufValue, malformedGguf } from './header.ts';
 
 /** llama_token_type */
-const NORMAL = 1;
-const UNKNOWN = 2;
-const CONTROL = 3;
-const USER_DEFINED = 4;
-const UNUSED = 5;
-const BYTE = 6;
+export const TokenType = {
+  normal: 1,
+  unknown: 2,
+  control: 3,
+  userDefined: 4,
+  unused: 5,
+  byte: 6,
+} as const;
+export type TokenType = (typeof TokenType)[keyof typeof TokenType];
 
 /** Sum of the squares of the tokens' lengths; Gemma's 262 thousand have 16 million. */
 const MAX_SPLITTING = 1 << 28;
-const SPACE_MARK = '▁';
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|";
 const REST = '| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 
@@ -41,15 +44,36 @@ const splitting = (digits: string) => ({
   ],
 });
 
+interface PreTokenizer {
+  /** What tokenizer.bin calls it. */
+  kind: PreTokenizerName;
+  pre: JsonObject;
+  nfc?: boolean;
+  ignoreMerges?: boolean;
+}
+
 /** By tokenizer.ggml.pre. */
-const PRETOKENIZERS: Record<string, { pre: JsonObject; nfc?: boolean; ignoreMerges?: boolean }> = {
-  'gpt-2': { pre: byteLevel(true) },
-  qwen2: { pre: splitting('\\p{N}'), nfc: true },
-  'llama-bpe': { pre: splitting('\\p{N}{1,3}'), ignoreMerges: true },
+const PRETOKENIZERS: Record<string, PreTokenizer> = {
+  'gpt-2': { kind: 'gpt2', pre: byteLevel(true) },
+  qwen2: { kind: 'qwen2', pre: splitting('\\p{N}'), nfc: true },
+  'llama-bpe': { kind: 'llama3', pre: splitting('\\p{N}{1,3}'), ignoreMerges: true },
   smollm: {
+    kind: 'digits',
     pre: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)] },
   },
 };
+
+/** tokenizer.ggml.pre of a byte-level tokenizer; undefined: llama.cpp has no name for it. */
+export function preTokenizerName(wanted: {
+  kind: PreTokenizerName;
+  nfc: boolean;
+  ignoreMerges: boolean;
+}): string | undefined {
+  return Object.entries(PRETOKENIZERS).find(
+    ([, { kind, nfc = false, ignoreMerges = false }]) =>
+      kind === wanted.kind && nfc === wanted.nfc && ignoreMerges === wanted.ignoreMerges,
+  )?.[0];
+}
 
 export interface GgufTokenizer {
   tokenizerJson: JsonObject;
@@ -62,7 +86,7 @@ export function tokenizerOf(
   path: string,
 ): GgufTokenizer | undefined {
   const model = metadata.get('tokenizer.ggml.model');
-  if (model === undefined) return undefined;
+  if (model === undefined || model === 'none' || model === 'no_vocab') return undefined;
   const vocabulary = readVocabulary(metadata, path);
   const config = configOf(metadata, vocabulary.tokens);
   if (model === 'gpt2')
@@ -79,7 +103,7 @@ interface Vocabulary {
 
 function readVocabulary(metadata: ReadonlyMap<string, GgufValue>, path: string): Vocabulary {
   const tokens = strings(metadata, 'tokenizer.ggml.tokens', path);
-  const types = numbers(metadata, 'tokenizer.ggml.token_type', path) ?? tokens.map(() => NORMAL);
+  const types = numbers(metadata, 'tokenizer.ggml.token_type', path) ?? tokens.map(() => TokenType.normal);
   if (types.length !== tokens.length)
     throw malformedGguf(path, `${tokens.length} tokens have ${types.length} types`);
   return { tokens, types };
@@ -92,6 +116,8 @@ function configOf(metadata: ReadonlyMap<string, GgufValue>, tokens: readonly str
   return {
     bos_token: token('bos'),
     eos_token: token('eos'),
+    unk_token: token('unknown'),
+    pad_token: token('padding'),
     ...(typeof template === 'string' ? { chat_template: template } : {}),
   };
 }
@@ -127,10 +153,10 @@ function templateOf(
 function addedTokens({ tokens, types }: Vocabulary, contentOf: (token: string) => string): JsonObject[] {
   const added: JsonObject[] = [];
   for (const [id, type] of types.entries()) {
-    if (type !== CONTROL && type !== USER_DEFINED && type !== UNKNOWN) continue;
+    if (type !== TokenType.control && type !== TokenType.userDefined && type !== TokenType.unknown) continue;
     const content = contentOf(tokens[id] ?? '');
     const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
-    added.push({ id, content, ...flags, special: type !== USER_DEFINED });
+    added.push({ id, content, ...flags, special: type !== TokenType.userDefined });
   }
   return added;
 }
@@ -156,7 +182,7 @@ function byteLevelJson(
       byte_fallback: false,
       ignore_merges: kind.ignoreMerges ?? false,
       vocab: Object.fromEntries(
-        tokens.map((token, id) => [token, id] as const).filter(([, id]) => types[id] !== UNUSED),
+        tokens.map((token, id) => [token, id] as const).filter(([, id]) => types[id] !== TokenType.unused),
       ),
       merges: strings(metadata, 'tokenizer.ggml.merges', path),
     },
@@ -177,7 +203,7 @@ function sentencePieceJson(
     throw malformedGguf(path, `${tokens.length} tokens have ${scores?.length ?? 0} scores`);
   // The converter writes user-defined runs of spaces with spaces; the vocabulary has them with marks.
   const named = tokens.map((token, id) =>
-    types[id] === USER_DEFINED ? token.replaceAll(' ', SPACE_MARK) : token,
+    types[id] === TokenType.userDefined ? token.replaceAll(' ', SPACE_MARK) : token,
   );
   const unknown = metadata.get('tokenizer.ggml.unknown_token_id');
   return {
@@ -215,7 +241,7 @@ function sentencePieceJson(
  * The merges behind the scores: every split of a token into two others, best token first (as transformers'
  * convert_slow_tokenizer.generate_merges makes tokenizer.json of a SentencePiece model). User-defined tokens come before all.
  */
-function mergesOf(
+export function mergesOf(
   tokens: readonly string[],
   types: readonly number[],
   scores: readonly number[],
@@ -224,18 +250,18 @@ function mergesOf(
   // Every split of every token is looked up, and looking up takes as long as the token.
   const work = tokens.reduce((sum, token) => sum + token.length ** 2, 0);
   if (work > MAX_SPLITTING) throw malformedGguf(path, 'the tokens in tokenizer.ggml.tokens are too long');
-  const known = new Set(tokens.filter((_, id) => types[id] !== BYTE));
+  const known = new Set(tokens.filter((_, id) => types[id] !== TokenType.byte));
   const merges: { pair: string[]; score: number; left: number; right: number }[] = [];
   for (const [id, token] of tokens.entries()) {
     const type = types[id];
-    if (type !== NORMAL && type !== USER_DEFINED) continue;
+    if (type !== TokenType.normal && type !== TokenType.userDefined) continue;
     const characters = [...token];
     let left = '';
     for (let at = 1; at < characters.length; at += 1) {
       left += characters[at - 1];
       const right = token.slice(left.length);
       if (!known.has(left) || !known.has(right)) continue;
-      const score = type === USER_DEFINED ? Number.POSITIVE_INFINITY : (scores[id] ?? 0);
+      const score = type === TokenType.userDefined ? Number.POSITIVE_INFINITY : (scores[id] ?? 0);
       merges.push({ pair: [left, right], score, left: at, right: characters.length - at });
     }
   }

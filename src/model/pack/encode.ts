@@ -1,19 +1,18 @@
 /** Values on their way into a pack: f32 pieces in, stored bytes out, in the memory of a piece and a row. */
 import { ExitCode, MftError } from '../../base/errors.ts';
-import { BlockRangeError, packRows } from '../tensors/blocks.ts';
+import { BlockRangeError, blockRowBytes, packRows } from '../tensors/blocks.ts';
 import { type F32, FLOAT_BYTES, narrow, overflows } from '../tensors/float.ts';
 import { elementsOf } from '../tensors/stream.ts';
 import type { StorageType } from '../types.ts';
 
-/** Values, or bytes that are already what is to be stored (of f32, bf16 and f16 alone). */
+/** Values, or bytes that are already what is to be stored (of int8 and int4 in whole rows). */
 export type TensorPiece = F32 | Uint8Array;
 export type TensorPieces = AsyncIterable<TensorPiece> | Iterable<TensorPiece>;
 
-/** Elements of a piece. */
-export function elementsIn(piece: TensorPiece, type: StorageType): number {
+/** Elements of a piece of a tensor with rows of `columns`. */
+export function elementsIn(piece: TensorPiece, type: StorageType, columns: number): number {
   if (!(piece instanceof Uint8Array)) return piece.length;
-  if (type === 'int8' || type === 'int4')
-    throw new RangeError(`bytes of ${type} come in rows, not in pieces`);
+  if (type === 'int8' || type === 'int4') return (piece.length / blockRowBytes(type, columns)) * columns;
   return piece.length / FLOAT_BYTES[type];
 }
 
@@ -31,7 +30,7 @@ export async function* encoded(tensor: EncodedTensor, pieces: TensorPieces): Asy
   let left = elementsOf(tensor.shape);
   const encode = encoderOf(tensor);
   for await (const piece of pieces) {
-    left -= elementsIn(piece, tensor.type);
+    left -= elementsIn(piece, tensor.type, tensor.shape[1] ?? 1);
     if (left < 0) break;
     const bytes = piece instanceof Uint8Array ? piece : encode(piece);
     if (bytes.length > 0) yield bytes;

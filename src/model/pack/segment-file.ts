@@ -66,10 +66,7 @@ class HashingFile {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.hash.update(bytes);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done);
-      done += bytesWritten;
-    }
+    await this.file.appendFile(bytes);
     this.position += bytes.length;
   }
 
@@ -94,22 +91,35 @@ export function openSegments(sources: readonly SegmentSource[]): TensorReader {
   for (const { segment, path } of sources)
     for (const tensor of segment.tensors) home.set(tensor.name, { tensor, path });
   const handles = new Map<string, Promise<FileHandle>>();
+  const opened = (path: string) => {
+    let handle = handles.get(path);
+    if (handle === undefined) {
+      handle = open(path, 'r').catch((cause: unknown) => {
+        throw damaged(path, messageOf(cause));
+      });
+      handles.set(path, handle);
+    }
+    return handle;
+  };
+  const find = (name: string, begin: number, end: number, limit: (shape: number[]) => number) => {
+    const found = home.get(name);
+    if (found === undefined) throw new RangeError(`no tensor ${name}`);
+    if (begin >= 0 && begin <= end && end <= limit(found.tensor.shape)) return found;
+    throw new RangeError(`${begin}..${end} of tensor ${name}`);
+  };
   return {
     shapes: new Map([...home].map(([name, { tensor }]) => [name, tensor.shape])),
     async read(name, begin, end) {
-      const found = home.get(name);
-      if (found === undefined) throw new RangeError(`no tensor ${name}`);
-      const { tensor, path } = found;
-      if (!(begin >= 0 && begin <= end && end <= elementsOf(tensor.shape)))
-        throw new RangeError(`elements ${begin}..${end} of tensor ${name}`);
-      let handle = handles.get(path);
-      if (handle === undefined) {
-        handle = open(path, 'r').catch((cause: unknown) => {
-          throw damaged(path, messageOf(cause));
-        });
-        handles.set(path, handle);
-      }
-      return readElements(await handle, path, tensor, begin, end);
+      const { tensor, path } = find(name, begin, end, elementsOf);
+      return readElements(await opened(path), path, tensor, begin, end);
+    },
+    readInt8(name, begin, end) {
+      const { tensor, path } = find(name, begin, end, ([rows = 0]) => rows);
+      if (storageTypeOf(tensor.dtype) !== 'int8') return undefined;
+      const stride = blockRowBytes('int8', tensor.shape[1] ?? 1);
+      return opened(path).then((file) =>
+        readBytes(file, path, tensor.offset + begin * stride, (end - begin) * stride),
+      );
     },
     async close() {
       for (const handle of handles.values()) await (await handle.catch(() => undefined))?.close();
@@ -128,11 +138,7 @@ async function readElements(
 ): Promise<F32> {
   const type = storageTypeOf(tensor.dtype);
   if (type === undefined) throw damaged(path, `tensor ${tensor.name} has type ${tensor.dtype}`);
-  const read = async (from: number, length: number) => {
-    const bytes = new Uint8Array(length);
-    await fill(file, bytes, tensor.offset + from, path);
-    return bytes;
-  };
+  const read = (from: number, length: number) => readBytes(file, path, tensor.offset + from, length);
   if (type !== 'int8' && type !== 'int4') {
     const size = FLOAT_BYTES[type];
     return widen(await read(begin * size, (end - begin) * size), type);
@@ -144,12 +150,19 @@ async function readElements(
   return rows.slice(begin - first * columns, end - first * columns);
 }
 
-async function fill(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+async function readBytes(
+  file: FileHandle,
+  path: string,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
   for (let have = 0; have < bytes.length; ) {
     const { bytesRead } = await file.read(bytes, have, bytes.length - have, position + have);
     if (bytesRead === 0) throw damaged(path, `it ends at byte ${position + have}`);
     have += bytesRead;
   }
+  return bytes;
 }
 
 /** SHA-256 of a file, hex. */

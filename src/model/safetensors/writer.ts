@@ -2,7 +2,7 @@
  * Writes a safetensors file as a stream: the header first (all names and shapes are known), then each tensor in pieces.
  * The header is padded with spaces so that the data begin at a multiple of 8, as the reference implementation does.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { ExitCode, MftError } from '../../base/errors.ts';
 import { type F32, FLOAT_BYTES, narrow, overflows } from '../tensors/float.ts';
 import type { FloatType } from '../types.ts';
@@ -47,7 +47,8 @@ export async function writeSafetensors(
   const file = await open(path, 'wx');
   try {
     const head = header(tensors, metadata);
-    let written = await writeAll(file, head);
+    await file.appendFile(head);
+    let written = head.length;
     for (const plan of tensors) {
       let left = plan.shape.reduce((product, size) => product * size, 1);
       for await (const piece of pieces(plan)) {
@@ -55,7 +56,8 @@ export async function writeSafetensors(
         if (left < 0) break;
         const bytes = narrow(piece, plan.type);
         if (plan.type !== 'f32' && overflows(piece, bytes, plan.type)) throw tooLarge(plan);
-        written += await writeAll(file, bytes);
+        await file.appendFile(bytes);
+        written += bytes.length;
       }
       if (left !== 0) throw new RangeError(`tensor ${plan.name}: ${-left} elements too many`);
     }
@@ -75,13 +77,4 @@ function tooLarge({ name, type }: TensorPlan): MftError {
       suggestions: ['Write it in f32 or bf16.'],
     },
   );
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<number> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done);
-    done += bytesWritten;
-  }
-  return done;
 }

@@ -35,6 +35,15 @@ export async function* inPieces<T>(
   }
 }
 
+/** What `read` gives of the first `total` elements, in pieces of whole rows of `columns`. */
+export function inRows<T>(
+  read: (begin: number, end: number) => Promise<T>,
+  total: number,
+  columns: number,
+): AsyncGenerator<T> {
+  return inPieces(read, 0, total, columns * Math.max(1, Math.floor(PIECE_ELEMENTS / columns)));
+}
+
 /** Elements [begin, end) of a tensor in pieces of at most `limit`. */
 export function readPieces(
   reader: Pick<TensorReader, 'read'>,
