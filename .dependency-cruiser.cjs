@@ -3,6 +3,7 @@ const floors = [
   ['commands'],
   ['ui'],
   ['sweep', 'farm'],
+  ['chat'],
   ['session', 'bench'],
   ['runs'],
   ['plan'],

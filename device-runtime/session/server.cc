@@ -113,7 +113,17 @@ void Server::loop() {
       if (!alive) connections_.remove_if([&](const Connection& c) { return &c == order[i]; });
     }
     if ((polled[1].revents & POLLIN) != 0) accept_new();
+    count_hosts();
   }
+}
+
+void Server::count_hosts() {
+  const auto hosts = static_cast<std::size_t>(std::ranges::count_if(connections_, [](const Connection& c) {
+    return c.peer.state() == Peer::State::kStreaming && !c.input_ended;
+  }));
+  if (hosts == hosts_) return;
+  hosts_ = hosts;
+  shared_.inbox->set_hosts(hosts);
 }
 
 void Server::accept_new() {

@@ -49,6 +49,7 @@ class Server {
   void loop();
   int poll_timeout_ms(std::uint64_t now) const;
   void accept_new();
+  void count_hosts();
   // False: the connection is over.
   bool serve(Connection& connection, short events, std::uint64_t now);
   bool read_from(Connection& connection);
@@ -61,6 +62,7 @@ class Server {
   int watched_ = -1;
   std::function<void()> readable_;
   std::list<Connection> connections_;
+  std::size_t hosts_ = 0;  // connections that have said who they are and may still ask for something
   std::atomic<std::uint64_t> finish_by_ms_{0};  // monotonic; 0: not asked
   std::thread thread_;
 };

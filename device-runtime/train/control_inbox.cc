@@ -38,4 +38,27 @@ void ControlInbox::wait() {
   arrived_.wait(lock, [&] { return !controls_.empty() || stop_; });
 }
 
+void ControlInbox::set_hosts(std::size_t hosts) {
+  const std::lock_guard lock(mutex_);
+  hosts_ = hosts;
+  arrived_.notify_all();
+}
+
+bool ControlInbox::wait_unless_alone(std::chrono::milliseconds limit) {
+  using Clock = std::chrono::steady_clock;
+  std::unique_lock lock(mutex_);
+  Clock::time_point until = Clock::now() + limit;
+  while (controls_.empty() && !stop_) {
+    if (hosts_ > 0) {
+      arrived_.wait(lock);
+      until = Clock::now() + limit;
+    } else if (Clock::now() >= until) {
+      return false;
+    } else {
+      arrived_.wait_until(lock, until);
+    }
+  }
+  return true;
+}
+
 }  // namespace mft::train

@@ -2,6 +2,7 @@
 // asked is acted upon between micro-batches (train/steering.h).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -29,12 +30,18 @@ class ControlInbox {
   // Blocks until there is something to take.
   void wait();
 
+  // How many hosts are attached. The run begins without one.
+  void set_hosts(std::size_t hosts);
+  // As wait(), but not longer than no host is attached for so long from now on. False: that was it.
+  bool wait_unless_alone(std::chrono::milliseconds limit);
+
  private:
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<v1::Control> controls_;
   std::optional<std::string> stop_;
   bool stop_taken_ = false;
+  std::size_t hosts_ = 0;
 };
 
 }  // namespace mft::train

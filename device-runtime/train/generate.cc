@@ -14,9 +14,6 @@
 namespace mft::train {
 namespace {
 
-// Tokens of a prompt that are computed at once: activations are planned for so many.
-constexpr std::uint32_t kChunk = 256;
-
 std::vector<std::int32_t> encode_prompt(const models::Model& model, Tokenizer& tokenizer,
                                         const v1::GenerateTask& task, int index) {
   // What begins a text stands before a prompt too; what ends one does not, for the text goes on.
@@ -58,7 +55,7 @@ v1::Finished run_generate(RunContext& context) {
   const v1::GenerateTask& task = context.spec.generate();
   Tokenizer tokenizer = open_tokenizer(context);
   const std::uint32_t positions = context.spec.model().config().max_positions();
-  OpenModel opened = open_frozen_model(context, 1, std::min(kChunk, positions));
+  OpenModel opened = open_frozen_model(context, 1, std::min(kPromptChunk, positions));
   std::vector<std::vector<std::int32_t>> prompts;
   for (int i = 0; i < task.prompts_size(); ++i) {
     prompts.push_back(encode_prompt(*opened.model, tokenizer, task, i));

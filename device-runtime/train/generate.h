@@ -1,6 +1,7 @@
 // Continuations of prompts: RunSpec.generate, and the sample of a training.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 
@@ -9,6 +10,9 @@
 #include "train/context.h"
 
 namespace mft::train {
+
+// Tokens of a prompt that are computed at once: activations are planned for so many.
+inline constexpr std::uint32_t kPromptChunk = 256;
 
 // Continues task.prompts(0). `before_token(done, total)` may give up by returning true: then absent. Failure
 // generate.prompt-too-long.

@@ -62,9 +62,29 @@ void load_stored_adapter(RunContext& context, models::Model& model, const v1::Lo
 
 }  // namespace
 
+void check_cache_memory(const v1::ModelConfig& config, std::uint32_t tokens) {
+  const std::uint64_t needed = std::uint64_t{tokens} * config.num_layers() * 2 * config.num_kv_heads() *
+                               config.head_dim() * sizeof(float);
+  const std::optional<std::uint64_t> available = read_meminfo().available;
+  if (!available || needed <= *available) return;
+  throw Failure("memory.too-little",
+                "the key-value cache of " + std::to_string(tokens) + " tokens needs " + mib(needed) +
+                    " of memory, and the phone has " + mib(*available) + " available",
+                "Close other apps, use a shorter prompt or fewer tokens, or a smaller context.");
+}
+
 int thread_count(std::uint32_t asked) {
   const unsigned wanted = asked != 0 ? asked : usable_cpus();
   return static_cast<int>(std::clamp<unsigned>(wanted, 1, ThreadPool::kMaxThreads));
+}
+
+std::string set_threads(ThreadPool& pool, std::uint32_t asked) {
+  if (asked > static_cast<std::uint32_t>(ThreadPool::kMaxThreads)) {
+    throw Failure("control.refused",
+                  "at most " + std::to_string(ThreadPool::kMaxThreads) + " threads can be set");
+  }
+  pool.set_threads(thread_count(asked));
+  return std::to_string(pool.threads()) + " threads";
 }
 
 kernels::Compute compute_of(const v1::RunSpec& spec) {
@@ -101,7 +121,7 @@ OpenModel open_frozen_model(RunContext& context, std::uint32_t max_rows, std::ui
   models::ModelOptions options;
   options.method = models::Method::kFrozen;
   options.adapters = {adapter.targets().begin(), adapter.targets().end()};
-  options.max_rows = max_rows;
+  options.max_tokens = max_rows * max_length;
   options.max_length = max_length;
   options.compute = compute_of(context.spec);
   OpenModel opened = open_model(context, options, nullptr);

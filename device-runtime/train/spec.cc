@@ -10,7 +10,10 @@ namespace {
 
 constexpr std::uint64_t kMaxBatchTokens = 1 << 22;  // of one micro-batch
 constexpr std::uint32_t kMaxAccumulation = 1 << 16;
-constexpr std::uint32_t kMaxPromptBytes = 1 << 16;
+constexpr std::uint32_t kMaxPromptBytes = 1 << 19;  // it comes back in an event, whose frame takes 1 MiB
+constexpr std::uint32_t kMaxStopTexts = 64;
+constexpr std::uint32_t kMaxStopBytes = 1024;
+constexpr std::uint32_t kMaxIdleSeconds = 7 * 24 * 3600;
 constexpr std::uint32_t kMaxNewTokens = 1 << 16;
 
 [[noreturn]] void invalid(const std::string& field, const std::string& value, const std::string& rule) {
@@ -49,11 +52,31 @@ void check_data(const v1::DataConfig& data, std::uint32_t batch_size, bool train
                   static_cast<std::uint64_t>(batch_size) * data.sequence_length(), 1, kMaxBatchTokens);
 }
 
-void check_generate(const std::string& field, const v1::GenerateTask& task) {
-  if (task.prompts().empty()) invalid(field + ".prompts", "empty", "some text");
-  for (const std::string& prompt : task.prompts()) {
-    require_between(field + ".prompts' bytes", prompt.size(), 1, kMaxPromptBytes);
+void check_evaluate(const v1::RunSpec& spec) {
+  const v1::EvaluateTask& task = spec.evaluate();
+  const v1::DataConfig& data = spec.data();
+  if (!task.has_choices()) {
+    check_data(data, task.batch_size(), false);
+    require_between("evaluate.stride", task.stride(), 0, data.sequence_length());
+    return;
   }
+  check_file("data", data.has_validation() ? data.validation() : data.train());
+  require_between("data.sequence_length", data.sequence_length(), 0, kMaxBatchTokens);
+  require_between("evaluate.stride of a multiple choice", task.stride(), 0, 0);
+  const v1::ChoiceTask::Method method = task.choices().method();
+  if (!v1::ChoiceTask::Method_IsValid(method)) {
+    invalid("evaluate.choices.method", std::to_string(static_cast<int>(method)), "one that this runtime knows");
+  }
+  const v1::DataFormat format = data.format();
+  if (format != v1::DATA_FORMAT_CHOICES && format != v1::DATA_FORMAT_UNSPECIFIED) {
+    invalid("data.format", std::to_string(static_cast<int>(format)), "a format of questions");
+  }
+  if (format == v1::DATA_FORMAT_UNSPECIFIED && method == v1::ChoiceTask::METHOD_LETTER) {
+    invalid("evaluate.choices.method", "by letter", "by likelihood for records that have a context");
+  }
+}
+
+void check_sampling(const std::string& field, const v1::GenerateTask& task) {
   require_between(field + ".max_tokens", task.max_tokens(), 1, kMaxNewTokens);
   if (!(task.temperature() >= 0.0f && std::isfinite(task.temperature()))) {
     invalid(field + ".temperature", std::to_string(task.temperature()), "0 or more");
@@ -61,6 +84,29 @@ void check_generate(const std::string& field, const v1::GenerateTask& task) {
   if (!(task.top_p() >= 0.0f && task.top_p() <= 1.0f)) {
     invalid(field + ".top_p", std::to_string(task.top_p()), "from 0 to 1");
   }
+  if (!(task.repetition_penalty() >= 0.0f && std::isfinite(task.repetition_penalty()))) {
+    invalid(field + ".repetition_penalty", std::to_string(task.repetition_penalty()), "0 or more");
+  }
+  require_between(field + ".stop's texts", static_cast<std::uint64_t>(task.stop_size()), 0, kMaxStopTexts);
+  for (const std::string& stop : task.stop()) {
+    require_between(field + ".stop's bytes", stop.size(), 1, kMaxStopBytes);
+  }
+}
+
+void check_generate(const std::string& field, const v1::GenerateTask& task) {
+  if (task.prompts().empty()) invalid(field + ".prompts", "empty", "some text");
+  for (const std::string& prompt : task.prompts()) {
+    require_between(field + ".prompts' bytes", prompt.size(), 1, kMaxPromptBytes);
+  }
+  check_sampling(field, task);
+}
+
+void check_chat(const v1::RunSpec& spec) {
+  const v1::ChatTask& task = spec.chat();
+  if (!task.sampling().prompts().empty()) invalid("chat.sampling.prompts", "given", "empty: they are said later");
+  check_sampling("chat.sampling", task.sampling());
+  require_between("chat.context_length", task.context_length(), 0, spec.model().config().max_positions());
+  require_between("chat.idle_seconds", task.idle_seconds(), 0, kMaxIdleSeconds);
 }
 
 void check_train(const v1::RunSpec& spec) {
@@ -69,6 +115,9 @@ void check_train(const v1::RunSpec& spec) {
   require_between("train.accumulation", task.accumulation(), 1, kMaxAccumulation);
   require_fraction("train.dropout", task.dropout());
   require_fraction("train.lora.dropout", task.lora().dropout());
+  const double warmup = task.optimizer().warmup_ratio();
+  if (!(warmup >= 0 && warmup <= 1))
+    invalid("train.optimizer.warmup_ratio", std::to_string(warmup), "from 0 to 1");
   if (task.steps() == 0 && !(task.epochs() > 0.0f && task.epochs() < 1e6f)) {
     invalid("train.epochs", std::to_string(task.epochs()), "above 0 when train.steps is 0");
   }
@@ -93,12 +142,13 @@ void check_spec(const v1::RunSpec& spec, const std::string& run_id) {
     case v1::RunSpec::kTrain:
       return check_train(spec);
     case v1::RunSpec::kEvaluate:
-      return check_data(spec.data(), spec.evaluate().batch_size(), false);
+      return check_evaluate(spec);
     case v1::RunSpec::kGenerate:
       return check_generate("generate", spec.generate());
     case v1::RunSpec::kChat:
+      return check_chat(spec);
     case v1::RunSpec::TASK_NOT_SET:
-      invalid("task", "not set", "train, evaluate or generate");
+      invalid("task", "not set", "train, evaluate, generate or chat");
   }
 }
 

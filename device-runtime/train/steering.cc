@@ -97,6 +97,8 @@ void Steering::acknowledge(const v1::Control& control, std::uint32_t step, bool 
   applied.set_accepted(accepted);
   applied.set_message(message);
   *applied.mutable_control() = control;
+  // What was said is in the record no longer than it must: a resume asks the host for it again.
+  if (control.has_say()) applied.mutable_control()->mutable_say()->clear_text();
   const bool first = acknowledged_.emplace(control.id(), applied).second;
   if (first && accepted) applied_.push_back(applied);
   events_->emit(std::move(event));
@@ -151,12 +153,60 @@ void Steering::take(const v1::Control& control, std::uint32_t step, Steerable* t
       if (paused_ && target != nullptr) return act(control, step, *target);
       break;
     case v1::Control::kSay:
+      if (conversation_) return take_say(control);
+      return acknowledge(control, step, false, "this run is no conversation");
     case v1::Control::kInterrupt:
+      if (conversation_) return take_interrupt(control, step);
       return acknowledge(control, step, false, "this run is no conversation");
     case v1::Control::ACTION_NOT_SET:
       return acknowledge(control, step, false, "this runtime does not know this control");
   }
   deferred_.push_back(control);
+}
+
+void Steering::take_say(const v1::Control& control) {
+  const bool waiting = std::ranges::any_of(utterances_, [&](const Utterance& utterance) {
+    return utterance.control.id() == control.id();
+  });
+  if (waiting || answering_ == control.id()) return;  // it came again: it is answered once
+  utterances_.push_back({control, false});
+}
+
+// Whatever was said before it is not to be answered further.
+void Steering::take_interrupt(const v1::Control& control, std::uint32_t step) {
+  const bool any = answering_.has_value() || !utterances_.empty();
+  interrupted_ = interrupted_ || answering_.has_value();
+  for (Utterance& utterance : utterances_) utterance.interrupted = true;
+  acknowledge(control, step, true, any ? "" : "no answer is being written");
+}
+
+std::optional<Utterance> Steering::next_utterance(Steerable& target, std::chrono::milliseconds idle) {
+  for (;;) {
+    if (between_batches(0, &target) || after_step(0, target)) return std::nullopt;
+    if (!utterances_.empty()) break;
+    if (inbox_->wait_unless_alone(idle)) continue;
+    events_->emit(state_event(v1::RUN_STATE_STOPPING,
+                              "no host for " + std::to_string(idle.count() / 1000) + " seconds"));
+    return std::nullopt;
+  }
+  Utterance next = std::move(utterances_.front());
+  utterances_.pop_front();
+  answering_ = next.control.id();
+  interrupted_ = next.interrupted;
+  return next;
+}
+
+void Steering::acknowledge_utterance(const v1::Control& say, bool accepted, const std::string& message) {
+  acknowledge(say, 0, accepted, message);
+}
+
+bool Steering::during_answer(Steerable& target) {
+  return between_batches(0, &target) || stop_ || interrupted_;
+}
+
+void Steering::end_answer() {
+  answering_.reset();
+  interrupted_ = false;
 }
 
 void Steering::listen(std::uint32_t step, Steerable* target) {
@@ -252,6 +302,7 @@ void Steering::close(std::uint32_t steps_done) {
   for (const v1::Control& control : std::exchange(deferred_, {})) {
     acknowledge(control, steps_done, false, "the run was over before it could take effect");
   }
+  utterances_.clear();  // the host says it again to the next attempt
 }
 
 std::vector<v1::AppliedControl> Steering::applied_until(std::uint32_t step) const {

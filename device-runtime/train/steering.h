@@ -8,8 +8,11 @@
 // anew later (weights change only at the end of a step, so nothing is lost but its time).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +34,12 @@ class Steerable {
   virtual std::string evaluate_now() = 0;
 };
 
+// What was said in a conversation, and is to be answered.
+struct Utterance {
+  v1::Control control;       // has_say()
+  bool interrupted = false;  // before its answer began
+};
+
 class Steering {
  public:
   Steering(ControlInbox& inbox, EventSink& events, const History& history);
@@ -48,6 +57,16 @@ class Steering {
   // After an optimizer step. True: stop.
   bool after_step(std::uint32_t steps_done, Steerable& target);
 
+  // A conversation, whose steps are answers: from here on Say and Interrupt are taken, which other tasks refuse.
+  void converse() { conversation_ = true; }
+  // The next Say; blocks until there is one. Absent: stop, because it was asked for or because no host was attached for as
+  // long as `idle`. The answer begins when the Say is acknowledged, or it is refused.
+  std::optional<Utterance> next_utterance(Steerable& target, std::chrono::milliseconds idle);
+  void acknowledge_utterance(const v1::Control& say, bool accepted, const std::string& message);
+  // Before each token of an answer. Blocks while the run is paused. True: end it.
+  bool during_answer(Steerable& target);
+  void end_answer();
+
   // The task is over: what still waits is refused.
   void close(std::uint32_t steps_done);
 
@@ -64,6 +83,8 @@ class Steering {
   void acknowledge(const v1::Control& control, std::uint32_t step, bool accepted, const std::string& message);
   void replay(std::uint32_t step, Steerable& target);
   void set_paused(bool paused, const std::string& reason);
+  void take_say(const v1::Control& control);
+  void take_interrupt(const v1::Control& control, std::uint32_t step);
 
   ControlInbox* inbox_;
   EventSink* events_;
@@ -76,6 +97,10 @@ class Steering {
   bool stop_ = false;          // at the end of the step, or now while paused
   bool announced_stop_ = false;
   std::uint64_t paused_us_ = 0;
+  bool conversation_ = false;
+  std::deque<Utterance> utterances_;        // waiting for their answers
+  std::optional<std::uint64_t> answering_;  // id of the Say
+  bool interrupted_ = false;                // the answer being written
 };
 
 // "pause", "set-threads 2", ... as the record shows it.

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "train/chat.h"
 #include "train/evaluate.h"
 #include "train/generate.h"
 #include "train/trainer.h"
@@ -12,6 +13,7 @@ namespace {
 v1::Finished carry_out(RunContext& context) {
   if (context.spec.has_train()) return Trainer(context).run();
   context.steering.begin(0, {});
+  if (context.spec.has_chat()) return run_chat(context);
   return context.spec.has_evaluate() ? run_evaluate(context) : run_generate(context);
 }
 

@@ -18,7 +18,7 @@ export const runStates = [
 ] as const;
 export type RunState = (typeof runStates)[number];
 
-export type RunTask = 'train' | 'generate' | 'evaluate';
+export type RunTask = 'train' | 'generate' | 'evaluate' | 'chat';
 
 /** What is known of a run before anything is done for it. */
 export interface NewRun {

@@ -1,26 +1,39 @@
 /** From a request to a run that is planned completely: model, data, configuration and phone fit together. */
-import { stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { copyFileSync } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type AdbDevice, formatServer } from '../adb/index.ts';
 import { ExitCode, MftError } from '../base/errors.ts';
 import type { Operation } from '../base/progress.ts';
 import { version } from '../base/version.ts';
 import { printConfig, type ResolvedConfig } from '../config/index.ts';
-import { inspectTextFile } from '../data/index.ts';
 import { type DeviceProfile, deviceProfile, hashFile, runtimeBinary } from '../device/index.ts';
-import { type AdapterInit, type ModelPack, openAdapter, openModel, type WeightType } from '../model/index.ts';
+import { type TaskRequest, writeTaskFile } from '../eval/index.ts';
+import {
+  type AdapterInit,
+  type ModelPack,
+  openAdapter,
+  openModel,
+  readEndTokens,
+  type WeightType,
+} from '../model/index.ts';
 import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
+import { DATA_DEFAULTS, type DataSettings, type PlannedData, planData, planQuestions } from './data.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
-import { checkFits, checkLength, checkTrainable } from './fit.ts';
+import { checkFits, checkLength, checkStride, checkTrainable } from './fit.ts';
 import { planLora } from './lora.ts';
 import {
+  type ChoiceOptions,
   type Compute,
+  chatSpec,
+  choicesSpec,
   type DataSource,
-  DEVICE_PREFIX,
   evaluateSpec,
   generateSpec,
   type SamplingOptions,
+  type TrainingData,
   trainSpec,
 } from './spec.ts';
 
@@ -35,6 +48,9 @@ export interface PlanRequest {
   dtype?: WeightType | undefined;
 }
 
+/** Tokens of a conversation when nobody says how many. */
+const CHAT_CONTEXT = 4096;
+
 /** Tokens in a row of an evaluation when nobody says it. */
 const ROW = 128;
 
@@ -42,6 +58,8 @@ const ROW = 128;
 interface UseRequest extends PlanRequest {
   /** A PEFT folder or a pulled result. */
   adapter?: string | undefined;
+  /** The model, where it is open already. */
+  pack?: ModelPack | undefined;
   threads?: number | undefined;
   compute?: Compute | undefined;
 }
@@ -52,7 +70,16 @@ export interface TrainRequest extends Omit<PlanRequest, 'dtype'> {
 }
 
 export interface GenerateRequest extends UseRequest {
+  prompts: readonly string[];
   sampling: SamplingOptions;
+}
+
+export interface ChatRequest extends UseRequest {
+  sampling: SamplingOptions;
+  /** Tokens that the phone keeps of a conversation; undefined: what the model can see, at most 4096. */
+  contextLength?: number | undefined;
+  /** Without a host for so long, the phone ends it by itself. */
+  idleSeconds: number;
 }
 
 export interface EvaluateRequest extends UseRequest {
@@ -60,6 +87,18 @@ export interface EvaluateRequest extends UseRequest {
   /** undefined: 128, or as many as the model has positions. */
   sequenceLength?: number | undefined;
   batchSize: number;
+  /** Tokens from the beginning of one window to that of the next; undefined: as many as are in one. */
+  stride?: number | undefined;
+  /** How the file is read, where it is not by default. */
+  settings?: Partial<DataSettings> | undefined;
+}
+
+export interface ChoicesRequest extends UseRequest, ChoiceOptions {
+  /** A file of questions; with a benchmark: its folder, or a file of it. */
+  data: string;
+  /** undefined: as many as the model has positions. */
+  sequenceLength?: number | undefined;
+  benchmark?: Omit<TaskRequest, 'path'> | undefined;
 }
 
 /**
@@ -79,26 +118,26 @@ export async function planTraining(request: TrainRequest, operation: Operation =
   if (config.method === 'full') checkTrainable(pack);
   const init = await adapterOf(request, config.lora.init_adapter, pack);
   const lora = planLora(pack.config, config, init);
-  const train = await dataSource(request.data, request.device, operation);
-  const validation =
-    config.data.validation === undefined
-      ? undefined
-      : await dataSource(config.data.validation, request.device, operation);
   checkFits({ config, pack, targets: lora.targets, profile });
-  return record(
-    request,
-    'train',
-    { pack, profile, method: config.method, config, data: request.data },
-    (id) => ({
-      spec: mft.v1.RunSpec.encode(trainSpec(id, config, pack, lora, { train, validation })).finish(),
-      files: [
-        ...files,
-        ...adapterFiles(init),
-        ...dataFiles('data', train),
-        ...dataFiles('validation', validation),
-      ],
-    }),
+  const { store, device } = request;
+  const { validation } = config.data;
+  const data = await planData(
+    { train: request.data, validation, settings: config.data, pack, device, store },
+    operation,
   );
+  const planned = { pack, profile, method: config.method, config, data: request.data };
+  try {
+    return record(request, 'train', planned, (id) => {
+      const { sources, files: dataFiles } = data.settle(store.folder(id));
+      const spec = trainSpec(id, config, pack, lora, { ...trainingFiles(sources), rules: data.rules });
+      return {
+        spec: mft.v1.RunSpec.encode(spec).finish(),
+        files: [...files, ...adapterFiles(init), ...dataFiles],
+      };
+    });
+  } finally {
+    await data.close();
+  }
 }
 
 export async function planGeneration(
@@ -106,12 +145,34 @@ export async function planGeneration(
   operation: Operation = {},
 ): Promise<RunRecord> {
   const { pack, profile, files } = await prepare(request, operation);
-  const { sampling, threads = 0, compute = 'f32' } = request;
+  const { prompts, threads = 0, compute = 'f32' } = request;
   const adapter = await adapterOf(request, request.adapter, pack);
+  const sampling = await withEndTokens(request.sampling, pack);
   return record(request, 'generate', { pack, profile, method: '', config: undefined, data: '' }, (id) => ({
-    spec: mft.v1.RunSpec.encode(generateSpec(id, pack, sampling, { adapter, threads, compute })).finish(),
+    spec: mft.v1.RunSpec.encode(
+      generateSpec(id, pack, prompts, sampling, { adapter, threads, compute }),
+    ).finish(),
     files: [...files, ...adapterFiles(adapter)],
   }));
+}
+
+/** Records a conversation: a run that waits for what is said to it. */
+export async function planChat(request: ChatRequest, operation: Operation = {}): Promise<RunRecord> {
+  const { pack, profile, files } = await prepare(request, operation);
+  const { threads = 0, compute = 'f32', idleSeconds } = request;
+  const { contextLength = Math.min(CHAT_CONTEXT, pack.config.maxPositions) } = request;
+  checkLength(contextLength, pack.config, '--context', '--context ');
+  const adapter = await adapterOf(request, request.adapter, pack);
+  const sampling = await withEndTokens(request.sampling, pack);
+  const options = { adapter, threads, compute, contextLength, idleSeconds };
+  return record(request, 'chat', { pack, profile, method: '', config: undefined, data: '' }, (id) => ({
+    spec: mft.v1.RunSpec.encode(chatSpec(id, pack, sampling, options)).finish(),
+    files: [...files, ...adapterFiles(adapter)],
+  }));
+}
+
+async function withEndTokens(sampling: SamplingOptions, pack: ModelPack): Promise<SamplingOptions> {
+  return { ...sampling, eos: [...(sampling.eos ?? []), ...(await readEndTokens(pack))] };
 }
 
 export async function planEvaluation(
@@ -119,31 +180,82 @@ export async function planEvaluation(
   operation: Operation = {},
 ): Promise<RunRecord> {
   const { pack, profile, files } = await prepare(request, operation);
-  const { batchSize, threads = 0, compute = 'f32' } = request;
+  const { batchSize, stride = 0, threads = 0, compute = 'f32' } = request;
   const adapter = await adapterOf(request, request.adapter, pack);
-  const data = await dataSource(request.data, request.device, operation);
   const { sequenceLength = Math.min(ROW, pack.config.maxPositions) } = request;
   checkLength(sequenceLength, pack.config, '--sequence-length', '--sequence-length ');
-  return record(
-    request,
-    'evaluate',
-    { pack, profile, method: '', config: undefined, data: request.data },
-    (id) => ({
-      spec: mft.v1.RunSpec.encode(
-        evaluateSpec(id, pack, { data, sequenceLength, batchSize, threads, compute, adapter }),
-      ).finish(),
-      files: [...files, ...adapterFiles(adapter), ...dataFiles('data', data)],
-    }),
-  );
+  checkStride(stride, sequenceLength);
+  const { store, device } = request;
+  const settings = { ...DATA_DEFAULTS, ...request.settings };
+  const data = await planData({ validation: request.data, settings, pack, device, store }, operation);
+  const planned = { pack, profile, method: '', config: undefined, data: request.data };
+  try {
+    return record(request, 'evaluate', planned, (id) => {
+      const { sources, files: dataFiles } = data.settle(store.folder(id));
+      const options = { sequenceLength, batchSize, stride, threads, compute, adapter, rules: data.rules };
+      const spec = evaluateSpec(id, pack, { ...options, data: onlyFile(sources.validation) });
+      return {
+        spec: mft.v1.RunSpec.encode(spec).finish(),
+        files: [...files, ...adapterFiles(adapter), ...dataFiles],
+      };
+    });
+  } finally {
+    await data.close();
+  }
 }
 
-async function prepare(request: PlanRequest, operation: Operation) {
-  const wait = operation.signal ? { signal: operation.signal } : {};
-  const pack = await openModel(request.model, {
-    ...operation,
-    home: request.store.home,
-    dtype: request.dtype,
+function trainingFiles({ train, validation }: PlannedData['sources']): Omit<TrainingData, 'rules'> {
+  return { train: onlyFile(train), validation };
+}
+
+function onlyFile(source: DataSource | undefined): DataSource {
+  if (source === undefined) throw new Error('a data file was planned and is not there');
+  return source;
+}
+
+/** Records a multiple choice. The prompts of a benchmark are made here, into a file of the run's own folder. */
+export async function planChoices(request: ChoicesRequest, operation: Operation = {}): Promise<RunRecord> {
+  const { store, benchmark, sequenceLength, threads = 0, compute = 'f32' } = request;
+  const { pack, profile, files } = await prepare(request, operation);
+  if (sequenceLength !== undefined)
+    checkLength(sequenceLength, pack.config, '--sequence-length', '--sequence-length ');
+  const adapter = await adapterOf(request, request.adapter, pack);
+  const planned = { pack, profile, method: '', config: undefined, data: request.data };
+  const plan = (id: string, data: DataSource): RunPlan => ({
+    spec: mft.v1.RunSpec.encode(
+      choicesSpec(id, pack, {
+        ...request,
+        data,
+        sequenceLength: sequenceLength ?? 0,
+        threads,
+        compute,
+        adapter,
+      }),
+    ).finish(),
+    files: [...files, ...adapterFiles(adapter), ...questionFiles(data)],
   });
+  if (!benchmark) {
+    const { device, records } = request;
+    const data = await planQuestions(request.data, records, { pack, device }, operation);
+    return record(request, 'evaluate', planned, (id) => plan(id, data));
+  }
+  const staged = join(store.home, `.questions-${randomUUID()}.jsonl`);
+  try {
+    const { sha256, bytes } = await writeTaskFile({ ...benchmark, path: resolve(request.data) }, staged);
+    return record(request, 'evaluate', planned, (id) => {
+      const path = join(store.folder(id), `questions-${sha256.slice(0, 16)}.jsonl`);
+      copyFileSync(staged, path);
+      return plan(id, { kind: 'host', path, sha256, bytes });
+    });
+  } finally {
+    await rm(staged, { force: true });
+  }
+}
+
+async function prepare(request: PlanRequest & { pack?: ModelPack | undefined }, operation: Operation) {
+  const wait = operation.signal ? { signal: operation.signal } : {};
+  const { model, store, dtype } = request;
+  const pack = request.pack ?? (await openModel(model, { ...operation, home: store.home, dtype }));
   if (!pack.hasTokenizer)
     throw new MftError(`the model ${pack.name} has no tokenizer, so text can't be read with it`, {
       code: 'model.no-tokenizer',
@@ -202,32 +314,10 @@ function record(
   return store.create(run, build);
 }
 
-/** A text file on this host, or (after `device:`) on the phone. */
-async function dataSource(reference: string, device: AdbDevice, operation: Operation): Promise<DataSource> {
-  if (!reference.startsWith(DEVICE_PREFIX)) {
-    const { path, sha256, bytes } = await inspectTextFile(resolve(reference), operation);
-    return { kind: 'host', path, sha256, bytes };
-  }
-  const path = reference.slice(DEVICE_PREFIX.length);
-  const problem = (code: string, message: string) =>
-    new MftError(message, {
-      code,
-      exit: ExitCode.usage,
-      suggestions: [`adb -s ${device.serial} shell ls -l '${path}'`],
-    });
-  if (!path.startsWith('/') || path.includes('\0'))
-    throw problem('data.not-found', `${reference}: a path on the phone begins with /`);
-  const there = await device.stat(path, operation.signal ? { signal: operation.signal } : {});
-  if (there === undefined) throw problem('data.not-found', `there is no file ${path} on ${device}`);
-  if (!there.isFile) throw problem('data.not-a-file', `${path} on ${device} is not a file`);
-  if (there.size === 0) throw problem('data.empty', `${path} on ${device} is empty`);
-  return { kind: 'device', path };
-}
-
-function dataFiles(name: string, source: DataSource | undefined): DeployFile[] {
-  return source?.kind === 'host'
-    ? [{ name, path: source.path, sha256: source.sha256, bytes: source.bytes }]
-    : [];
+function questionFiles(source: DataSource): DeployFile[] {
+  if (source.kind === 'device') return [];
+  const { path, sha256, bytes } = source;
+  return [{ name: 'data', path, sha256, bytes }];
 }
 
 function adapterFiles(adapter: AdapterInit | undefined): DeployFile[] {

@@ -16,6 +16,8 @@ export class RunRecorder {
   end: mft.v1.Event | undefined;
   /** Highest optimizer step that any attempt reached. */
   maxStep = 0;
+  /** Texts that were written, each once. */
+  private readonly written = new Set<string>();
   private readonly onSignal: (signal: RunSignal) => void;
   private hostCursor = 0;
 
@@ -27,6 +29,11 @@ export class RunRecorder {
 
   get state(): RunState {
     return this.store.get(this.id).state;
+  }
+
+  /** How far the run got in all its attempts: grows with what no attempt had reached before. */
+  get progress(): number {
+    return this.maxStep + this.written.size;
   }
 
   /** Shows what the record has and was not shown yet. */
@@ -70,6 +77,10 @@ export class RunRecorder {
     if (event.finished || event.failed) this.end = event;
     else if (this.end && idOf(event).attempt > idOf(this.end).attempt) this.end = undefined;
     if (event.step) this.maxStep = Math.max(this.maxStep, event.step.step);
+    if (event.sample) {
+      const { step, promptIndex, controlId } = event.sample;
+      this.written.add(`${step}:${promptIndex}:${controlId}`);
+    }
     this.onSignal({ type: 'event', event, replayed });
   }
 

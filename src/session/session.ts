@@ -10,7 +10,7 @@ import { version } from '../base/version.ts';
 import { mft } from '../protocol/index.ts';
 import type { RunRecord, RunStore } from '../runs/index.ts';
 import { LinkLost, SessionClient } from './client.ts';
-import { type ControlAction, newControl } from './control.ts';
+import { type ControlAction, type IdentifiedControl, newControl } from './control.ts';
 import { isEnd, mayRun } from './machine.ts';
 import { endOf, isLost, lostContact, type SessionEnd } from './outcome.ts';
 import type { RunPhone } from './phone.ts';
@@ -30,14 +30,23 @@ export interface SessionOptions {
   again?: boolean;
 }
 
-/** Restarts in a row that brought the run no step further than it had been. */
+/** Restarts in a row that brought the run no further than it had been. */
 const MAX_FRUITLESS_RESTARTS = 3;
 
 class CrashLoop extends Error {}
 
+/** The session has ended before the run answered. */
+export class SessionOver extends Error {
+  constructor() {
+    super('the session is over');
+    this.name = 'SessionOver';
+  }
+}
+
 interface Pending {
-  control: mft.v1.Control.$Properties;
-  resolve: (applied: mft.v1.IControlApplied) => void;
+  control: IdentifiedControl;
+  /** Takes the answer; false of an event that is none. */
+  settle: (event: mft.v1.Event) => boolean;
   reject: (error: Error) => void;
 }
 
@@ -55,7 +64,7 @@ export class RunSession {
   private over = false;
   private begun = false;
   private fruitless = 0;
-  private stepAtStart = 0;
+  private progressAtStart = 0;
   /** An end of an earlier attempt than this is not the end. */
   private minAttempt = 0;
   /** Counts everything that says that contact is of use: events, progress of transfers. */
@@ -67,7 +76,10 @@ export class RunSession {
     this.options = options;
     this.again = options.again ?? false;
     this.token = runToken(store, id);
-    this.recorder = new RunRecorder(store, id, (signal) => options.onSignal?.(signal));
+    this.recorder = new RunRecorder(store, id, (signal) => {
+      options.onSignal?.(signal);
+      if (signal.type === 'event') this.acknowledge(signal.event); // from a journal that nobody serves, too
+    });
   }
 
   /**
@@ -80,7 +92,7 @@ export class RunSession {
       return await this.live();
     } finally {
       this.over = true;
-      for (const { reject } of this.pending.values()) reject(new Error('the session is over'));
+      for (const { reject } of this.pending.values()) reject(new SessionOver());
       this.pending.clear();
     }
   }
@@ -111,14 +123,36 @@ export class RunSession {
   }
 
   /** Sends a control and waits for its acknowledgement, across lost contact if need be. Rejects when the session ends first. */
-  async steer(action: ControlAction): Promise<mft.v1.IControlApplied> {
-    if (this.over) throw new Error('the session is over');
+  steer(action: ControlAction): Promise<mft.v1.IControlApplied> {
     const control = newControl(action);
-    const applied = new Promise<mft.v1.IControlApplied>((resolve, reject) => {
-      this.pending.set(control.id, { control, resolve, reject });
+    return this.submit(control, ({ controlApplied }) =>
+      controlApplied?.controlId === control.id ? controlApplied : undefined,
+    );
+  }
+
+  /**
+   * Sends a control, and the same again after each lost contact, until an event is the answer to it.
+   *
+   * @param answerIn the answer, of the event that brings it; may throw what the answer means
+   * @throws SessionOver when the session ends first; what answerIn throws.
+   */
+  async submit<T>(control: IdentifiedControl, answerIn: (event: mft.v1.Event) => T | undefined): Promise<T> {
+    if (this.over) throw new SessionOver();
+    const answer = new Promise<T>((resolve, reject) => {
+      const settle = (event: mft.v1.Event) => {
+        try {
+          const found = answerIn(event);
+          if (found !== undefined) resolve(found);
+          return found !== undefined;
+        } catch (error) {
+          reject(error);
+          return true;
+        }
+      };
+      this.pending.set(control.id, { control, settle, reject });
     });
     this.client?.send(control);
-    return applied;
+    return answer;
   }
 
   private get run(): RunRecord {
@@ -178,13 +212,13 @@ export class RunSession {
     this.again = false;
   }
 
-  /** Restarts that are to be counted: those after which no step was reached that had not been reached before. */
+  /** Restarts that are to be counted: those after which nothing was reached that had not been reached before. */
   private countStart(): void {
-    const { maxStep } = this.recorder;
-    if (maxStep > this.stepAtStart) this.fruitless = 0;
+    const { progress } = this.recorder;
+    if (progress > this.progressAtStart) this.fruitless = 0;
     if (this.begun) this.fruitless += 1;
     this.begun = true;
-    this.stepAtStart = maxStep;
+    this.progressAtStart = progress;
     if (this.fruitless > MAX_FRUITLESS_RESTARTS) throw new CrashLoop();
   }
 
@@ -205,7 +239,6 @@ export class RunSession {
       for await (const batch of client.events()) {
         this.signsOfLife += 1;
         recorder.take(batch);
-        for (const { event } of batch) this.acknowledge(event);
         if (recorder.end) return this.conclude(recorder.end);
       }
       throw new LinkLost('the runtime closed the connection before the run had ended');
@@ -233,10 +266,7 @@ export class RunSession {
   }
 
   private acknowledge(event: mft.v1.Event): void {
-    const applied = event.controlApplied;
-    if (!applied) return;
-    this.pending.get(applied.controlId)?.resolve(applied);
-    this.pending.delete(applied.controlId);
+    for (const [id, { settle }] of this.pending) if (settle(event)) this.pending.delete(id);
   }
 
   private conclude(event: mft.v1.Event): SessionEnd {

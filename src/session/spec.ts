@@ -6,19 +6,48 @@ import type { LoraPlan } from './lora.ts';
 
 /** Where a run reads its text: a file that is pushed, or one that is on the phone already and stays there. */
 export type DataSource =
-  | { kind: 'host'; path: string; sha256: string; bytes: number }
+  | {
+      kind: 'host';
+      path: string;
+      sha256: string;
+      bytes: number;
+      /** Known number of records; 0: one text. */
+      records?: number | undefined;
+      /** Made here, and yet to be put into the run's folder. */
+      staged?: boolean | undefined;
+    }
   | { kind: 'device'; path: string };
 
 /** Written before the path of a file that is on the phone: `--data device:/sdcard/notes.txt`. */
 export const DEVICE_PREFIX = 'device:';
 
+/** How a text is written. */
 export interface SamplingOptions {
-  prompt: string;
   maxTokens: number;
+  /** 0: always the likeliest token. */
   temperature: number;
+  /** 0: off; so are topP 0 and repetitionPenalty 0 or 1. */
   topK: number;
   topP: number;
+  repetitionPenalty?: number;
   seed: number;
+  /** Texts that end it. */
+  stop?: readonly string[];
+  /** Tokens that end it, beside the tokenizer's own. */
+  eos?: readonly number[];
+  ignoreEos?: boolean;
+  /** The prompt is a rendered chat, with what begins a text in it. */
+  rendered?: boolean;
+}
+
+/** How a multiple choice is asked. */
+export interface ChoiceOptions {
+  /** {"question", "choices", "answer"}, or task records: {"context", "choices", "answer"}. */
+  records: 'choices' | 'contexts';
+  /** The continuation is a letter, or the choice's text. Task records: `likelihood`. */
+  method: 'letter' | 'likelihood';
+  /** The first questions of the file only. */
+  limit?: number | undefined;
 }
 
 const FORMAT = 1;
@@ -36,18 +65,26 @@ const SCHEDULES = {
   cosine: mft.v1.ScheduleKind.SCHEDULE_COSINE,
 } as const;
 
+/** The files of a training, and how they are read. */
+export interface TrainingData {
+  train: DataSource;
+  validation?: DataSource | undefined;
+  rules: mft.v1.IDataConfig;
+}
+
 export function trainSpec(
   id: string,
   config: ResolvedConfig,
   pack: ModelPack,
   lora: LoraPlan,
-  data: { train: DataSource; validation?: DataSource | undefined },
+  data: TrainingData,
 ): mft.v1.RunSpec {
   const { train } = config;
   const full = config.method === 'full';
   return mft.v1.RunSpec.create({
     ...common(id, pack, config),
     data: {
+      ...data.rules,
       train: dataFile(data.train),
       ...(data.validation === undefined ? {} : { validation: dataFile(data.validation) }),
       validationFraction: data.validation === undefined ? config.data.validation_fraction : 0,
@@ -65,7 +102,8 @@ export function trainSpec(
         weightDecay: train.weight_decay,
         maxGradNorm: train.max_grad_norm,
         schedule: SCHEDULES[train.schedule],
-        warmupSteps: train.warmup_steps,
+        warmupSteps: train.warmup_steps ?? 0,
+        warmupRatio: train.warmup_ratio ?? 0,
         minLrRatio: train.min_lr_ratio,
       },
       steps: train.steps ?? 0,
@@ -84,16 +122,37 @@ export function trainSpec(
   });
 }
 
+interface UseOptions {
+  adapter?: AdapterInit | undefined;
+  threads: number;
+  compute: Compute;
+}
+
 export function generateSpec(
   id: string,
   pack: ModelPack,
+  prompts: readonly string[],
   sampling: SamplingOptions,
-  options: { adapter?: AdapterInit | undefined; threads: number; compute: Compute },
+  options: UseOptions,
 ): mft.v1.RunSpec {
   return mft.v1.RunSpec.create({
     ...common(id, pack, { ...options, seed: sampling.seed }),
     ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
-    generate: generateTask(sampling),
+    generate: { ...generateTask(prompts, sampling), stream: true },
+  });
+}
+
+export function chatSpec(
+  id: string,
+  pack: ModelPack,
+  sampling: SamplingOptions,
+  options: UseOptions & { contextLength: number; idleSeconds: number },
+): mft.v1.RunSpec {
+  const { contextLength, idleSeconds } = options;
+  return mft.v1.RunSpec.create({
+    ...common(id, pack, { ...options, seed: sampling.seed }),
+    ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
+    chat: { sampling: generateTask([], sampling), contextLength, idleSeconds },
   });
 }
 
@@ -102,8 +161,11 @@ export function evaluateSpec(
   pack: ModelPack,
   options: {
     data: DataSource;
+    rules: mft.v1.IDataConfig;
     sequenceLength: number;
     batchSize: number;
+    /** 0: as many as there are in a window. */
+    stride: number;
     threads: number;
     compute: Compute;
     adapter?: AdapterInit | undefined;
@@ -113,11 +175,41 @@ export function evaluateSpec(
     ...common(id, pack, { ...options, seed: 0 }),
     ...(options.adapter === undefined ? {} : { adapter: adapterConfig(options.adapter) }),
     data: {
+      ...options.rules,
       validation: dataFile(options.data),
       sequenceLength: options.sequenceLength,
       validationFraction: 0,
     },
-    evaluate: { batchSize: options.batchSize },
+    evaluate: { batchSize: options.batchSize, stride: options.stride },
+  });
+}
+
+export function choicesSpec(
+  id: string,
+  pack: ModelPack,
+  options: ChoiceOptions & {
+    data: DataSource;
+    /** 0: as many as the model has positions. */
+    sequenceLength: number;
+    threads: number;
+    compute: Compute;
+    adapter?: AdapterInit | undefined;
+  },
+): mft.v1.RunSpec {
+  const { adapter, data, sequenceLength, records, method, limit = 0 } = options;
+  const { METHOD_LETTER, METHOD_LIKELIHOOD } = mft.v1.ChoiceTask.Method;
+  return mft.v1.RunSpec.create({
+    ...common(id, pack, { ...options, seed: 0 }),
+    ...(adapter === undefined ? {} : { adapter: adapterConfig(adapter) }),
+    data: {
+      validation: dataFile(data),
+      sequenceLength,
+      format:
+        records === 'choices'
+          ? mft.v1.DataFormat.DATA_FORMAT_CHOICES
+          : mft.v1.DataFormat.DATA_FORMAT_UNSPECIFIED,
+    },
+    evaluate: { choices: { method: method === 'letter' ? METHOD_LETTER : METHOD_LIKELIHOOD, limit } },
   });
 }
 
@@ -133,7 +225,12 @@ function dataFile(source: DataSource): mft.v1.IDataFile {
   const name = source.path.split(/[\\/]/).at(-1) ?? source.path;
   return source.kind === 'device'
     ? { devicePath: source.path, displayName: name }
-    : { storeSha256: Buffer.from(source.sha256, 'hex'), bytes: source.bytes, displayName: name };
+    : {
+        storeSha256: Buffer.from(source.sha256, 'hex'),
+        bytes: source.bytes,
+        records: source.records ?? 0,
+        displayName: name,
+      };
 }
 
 function loraConfig({ targets, dropout, init }: LoraPlan): mft.v1.ILoraConfig {
@@ -151,8 +248,7 @@ function adapterConfig(adapter: AdapterInit): mft.v1.ILoraConfig {
 
 function sampleOf(config: ResolvedConfig): mft.v1.IGenerateTask {
   const { prompt, max_tokens, temperature, top_k, top_p } = config.sample;
-  return generateTask({
-    prompt,
+  return generateTask([prompt], {
     maxTokens: max_tokens,
     temperature,
     topK: top_k,
@@ -161,6 +257,9 @@ function sampleOf(config: ResolvedConfig): mft.v1.IGenerateTask {
   });
 }
 
-function generateTask({ prompt, ...sampling }: SamplingOptions): mft.v1.IGenerateTask {
-  return { prompts: [prompt], ...sampling };
+function generateTask(
+  prompts: readonly string[],
+  { stop = [], eos = [], ...sampling }: SamplingOptions,
+): mft.v1.IGenerateTask {
+  return { prompts: [...prompts], stop: [...stop], eos: [...eos], ...sampling };
 }
