@@ -49,13 +49,16 @@ describe('layers', () => {
     ]);
     expect(config.train.steps).toBe(10);
     expect(config.train.epochs).toBeUndefined();
-    expect(config.train.warmup_steps).toBe(5);
+    expect(config.train.warmup_ratio).toBe(0.5);
+    expect(config.train.warmup_steps).toBeUndefined();
     const back = resolveConfig([
       yaml('train: {steps: 10}'),
       setLayer(['train.epochs=2', 'train.warmup_steps=1']),
     ]);
     expect(back.train.steps).toBeUndefined();
     expect(back.train.epochs).toBe(2);
+    expect(back.train.warmup_steps).toBe(1);
+    expect(back.train.warmup_ratio).toBeUndefined();
   });
 
   test('targets are a list, or one text with commas; another text is an expression', () => {
@@ -257,12 +260,6 @@ describe('mistakes', () => {
         }
       }),
       { numRuns: 300 },
-    );
-  });
-
-  test('a ratio of unknown many steps is refused', () => {
-    expect(failure(() => resolveConfig([yaml('train: {epochs: 1, warmup_ratio: 0.1}')])).code).toBe(
-      'config.value',
     );
   });
 

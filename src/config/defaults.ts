@@ -1,16 +1,14 @@
 import { ExitCode, MftError } from '../base/errors.ts';
 import type { PartialConfig, ResolvedConfig } from './schema.ts';
 
-/** The published recipe's warm-up for GPT-2, used when the number of steps is not known ahead. */
-const WARMUP_STEPS = 100;
-/** Warm-up as a part of all steps, when they are known: a run of 20 steps must not be all warm-up. */
+/** Warm-up as a part of all steps: a run of 20 steps must not be all warm-up. */
 const WARMUP_RATIO = 0.03;
 
 /**
  * Fills in what was not said. The numbers are the GPT-2 fine-tuning recipe (LoRA r 8, alpha 16, lr 2e-4; full 1e-4;
  * sequence 128, batch 4, accumulation 2, clip 1.0, cosine to 10 %).
  *
- * @throws MftError config.value when a warm-up ratio is asked for without a known number of steps.
+ * @throws MftError config.value when full fine-tuning is asked for, and what it can't be.
  */
 export function withDefaults(config: PartialConfig): ResolvedConfig {
   const { train = {}, lora = {}, data = {}, sample = {} } = config;
@@ -28,7 +26,9 @@ export function withDefaults(config: PartialConfig): ResolvedConfig {
       accumulation: train.accumulation ?? 2,
       learning_rate: train.learning_rate ?? (method === 'lora' ? 2e-4 : 1e-4),
       schedule: train.schedule ?? 'cosine',
-      warmup_steps: warmupSteps(train),
+      ...(train.warmup_steps === undefined
+        ? { warmup_ratio: train.warmup_ratio ?? WARMUP_RATIO }
+        : { warmup_steps: train.warmup_steps }),
       min_lr_ratio: train.min_lr_ratio ?? 0.1,
       weight_decay: train.weight_decay ?? 0.01,
       beta1: train.beta1 ?? 0.9,
@@ -102,18 +102,4 @@ function loraSettings(lora: NonNullable<PartialConfig['lora']>): ResolvedConfig[
 function targetNames(targets: string[] | string): string[] | string {
   if (typeof targets !== 'string' || !/^[\w.-]+(\s*,\s*[\w.-]+)*$/.test(targets.trim())) return targets;
   return targets.trim().split(/\s*,\s*/);
-}
-
-function warmupSteps(train: NonNullable<PartialConfig['train']>): number {
-  if (train.warmup_steps !== undefined) return train.warmup_steps;
-  if (train.steps !== undefined) return Math.round(train.steps * (train.warmup_ratio ?? WARMUP_RATIO));
-  if (train.warmup_ratio === undefined) return WARMUP_STEPS;
-  throw new MftError(
-    'train.warmup_ratio needs train.steps: with epochs only the phone knows the number of steps',
-    {
-      code: 'config.value',
-      exit: ExitCode.usage,
-      suggestions: ['Give train.steps, or train.warmup_steps instead of train.warmup_ratio.'],
-    },
-  );
 }

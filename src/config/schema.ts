@@ -36,7 +36,7 @@ export const trainSchema = z.strictObject({
   learning_rate: z.number().positive().max(10).optional(),
   schedule: z.enum(['constant', 'linear', 'cosine']).optional(),
   warmup_steps: uint32.optional(),
-  /** Of all steps; needs train.steps. */
+  /** Of all steps, rounded up. */
   warmup_ratio: fraction.optional(),
   /** Final learning rate / peak. */
   min_lr_ratio: fraction.optional(),
@@ -178,10 +178,12 @@ export interface ResolvedConfig {
   threads: number;
   compute: 'f32' | 'bf16';
   model: Filled<z.infer<typeof modelSchema>>;
-  /** Exactly one of steps and epochs. */
-  train: Filled<Omit<z.infer<typeof trainSchema>, 'steps' | 'epochs' | 'warmup_ratio'>> & {
+  /** Exactly one of steps and epochs, and of warmup_steps and warmup_ratio. */
+  train: Filled<Omit<z.infer<typeof trainSchema>, 'steps' | 'epochs' | 'warmup_steps' | 'warmup_ratio'>> & {
     steps?: number;
     epochs?: number;
+    warmup_steps?: number;
+    warmup_ratio?: number;
   };
   /** With init_adapter only what was said: the adapter says the rest. */
   lora: (LoraSettings & { init_adapter?: undefined }) | (Said<LoraSettings> & { init_adapter: string });

@@ -111,6 +111,31 @@ describe('reduce', () => {
     expect(failed.warnings.at(-1)?.text).toBe('io.disk-full: no space');
   });
 
+  test('tells the best validation, by the word of the phone', () => {
+    const evaluation = (at: number, loss: number, best: boolean) =>
+      event({ evaluation: { step: at, loss, perplexity: Math.exp(loss), best } });
+    const view = run([evaluation(10, 3, true), evaluation(20, 2, true), evaluation(30, 2.5, false)]);
+    expect(view.best).toMatchObject({ step: 20, loss: 2 });
+    expect(view.recent.at(-1)?.text).toMatch(/^validation after step 30: .*; best 2.0000 after step 20$/);
+    // Asked for by a person: shown, not counted.
+    expect(run([evaluation(35, 1, false)], view).best?.step).toBe(20);
+  });
+
+  test('tells whose weights a run leaves', () => {
+    const said = (finished: mft.v1.IFinished) => run([event({ finished })]).recent.at(-1)?.text;
+    const resultManifestSha256 = new Uint8Array(32);
+    expect(said({ outcome: 1, step: 50, resultStep: 50, resultManifestSha256 })).toBe(
+      'finished after step 50',
+    );
+    expect(said({ outcome: 1, step: 50, resultStep: 20, early: true, resultManifestSha256 })).toBe(
+      'finished early after step 50; the result is of step 20, the best validation',
+    );
+    expect(said({ outcome: 2, step: 50, resultStep: 20, resultManifestSha256 })).toBe(
+      'stopped on request after step 50; the result is of step 20, the best validation',
+    );
+    expect(said({ outcome: 1, step: 0 })).toBe('finished after step 0'); // an evaluation leaves none
+  });
+
   test('a transfer has a speed', () => {
     const report = { phase: 'push model', total: 100, unit: 'bytes' as const };
     const view = run([

@@ -70,6 +70,8 @@ export interface RunView {
   /** Only steps divisible by it are kept in `losses`. */
   stride: number;
   validations: readonly ValidationPoint[];
+  /** The best of them, by the phone's word; one that a person asked for does not count. */
+  best?: ValidationPoint;
   samples: readonly { step: number; prompt: string; text: string }[];
   loss?: number;
   learningRate?: number;
@@ -182,12 +184,13 @@ function reduceEvent(view: RunView, event: mft.v1.Event): RunView {
   if (event.step) return reduceStep(next, event.step);
   if (event.evaluation) {
     const { step, loss, perplexity, best } = event.evaluation;
-    const kept = next.validations.filter((point) => point.step !== step).slice(-(MAX_VALIDATIONS - 1));
-    const validations = [...kept, { step, loss, perplexity, best }].sort((a, b) => a.step - b.step);
+    const point = { step, loss, perplexity, best };
+    const kept = next.validations.filter((other) => other.step !== step).slice(-(MAX_VALIDATIONS - 1));
+    const validations = [...kept, point].sort((a, b) => a.step - b.step);
     return say(
-      { ...next, validations },
+      { ...next, validations, ...(best ? { best: point } : {}) },
       best ? 'good' : 'info',
-      `validation after step ${step}: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}${best ? ' (best)' : ''}`,
+      `validation after step ${step}: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}${besideBest(best, next.best)}`,
     );
   }
   if (event.checkpointSaved)
@@ -229,9 +232,7 @@ function reduceEvent(view: RunView, event: mft.v1.Event): RunView {
         peakRssBytes: event.finished.peakRssBytes,
       },
       'good',
-      completed
-        ? `finished after step ${event.finished.step}`
-        : `stopped on request after step ${event.finished.step}`,
+      endText(event.finished),
     );
   }
   if (event.failed)
@@ -241,6 +242,27 @@ function reduceEvent(view: RunView, event: mft.v1.Event): RunView {
       `${event.failed.code}: ${event.failed.message}`,
     );
   return next;
+}
+
+function besideBest(isBest: boolean, before: ValidationPoint | undefined): string {
+  if (isBest) return ' (best)';
+  return before === undefined ? '' : `; best ${before.loss.toFixed(4)} after step ${before.step}`;
+}
+
+/** How a run ended, and whose weights it leaves. */
+function endText(finished: mft.v1.Finished): string {
+  const { step, early } = finished;
+  const completed = finished.outcome === mft.v1.Finished.Outcome.OUTCOME_COMPLETED;
+  const how = early ? 'finished early' : completed ? 'finished' : 'stopped on request';
+  const result = resultText(finished);
+  return `${how} after step ${step}${result === undefined ? '' : `; ${result}`}`;
+}
+
+/** Undefined: there is no result, or it is what anybody would think. */
+export function resultText(finished: mft.v1.IFinished): string | undefined {
+  const { step, resultStep, resultManifestSha256 } = finished;
+  if (!resultManifestSha256?.length || !resultStep || resultStep === step) return undefined;
+  return `the result is of step ${resultStep}, the best validation`;
 }
 
 function reduceStep(view: RunView, step: mft.v1.IStep & mft.v1.Step): RunView {

@@ -68,6 +68,9 @@ function describe(store: RunStore, run: RunRecord, view: RunView) {
         : null,
     curve: store.curve(run.id),
     validation: view.validations,
+    best: view.best ? { step: view.best.step, loss: view.best.loss, perplexity: view.best.perplexity } : null,
+    early: finished?.early ?? false,
+    result_step: finished?.resultManifestSha256?.length ? (finished.resultStep ?? null) : null,
     samples: view.samples,
     warnings: view.warnings.map(({ timeMs, text }) => ({ time: isoTime(timeMs), text })),
     host_events: store.hostEvents(run.id).map(({ timeMs, kind, code, message }) => ({
@@ -106,7 +109,10 @@ function lines(shown: ReturnType<typeof describe>, run: RunRecord, view: RunView
   fact('versions', `mft ${run.mftVersion}, runtime ${run.runtimeVersion ?? 'unknown'}`);
   fact('created', shown.created);
   if (view.total > 0)
-    fact('steps', `${view.step} of ${view.total}, ${view.attempt} attempt${view.attempt > 1 ? 's' : ''}`);
+    fact(
+      'steps',
+      `${view.step} of ${view.total}${shown.early ? ' (ended early)' : ''}, ${view.attempt} attempt${view.attempt > 1 ? 's' : ''}`,
+    );
   if (shown.plan) for (const [name, value] of previewFacts(shown.plan)) fact(name, value);
   else if (view.started)
     fact('parameters', `${view.started.trainableParameters} trained of ${view.started.parameters}`);
@@ -122,13 +128,12 @@ function lines(shown: ReturnType<typeof describe>, run: RunRecord, view: RunView
     for (const { label, dots } of brailleChart(points, { width: 60, height: 8 }))
       out.push(`  ${label} ${dots}`);
   }
-  const best = [...view.validations].sort((a, b) => a.loss - b.loss)[0];
   const newest = view.validations.at(-1);
-  if (best && newest)
-    fact(
-      'validation',
-      `${newest.loss.toFixed(4)} (perplexity ${newest.perplexity.toFixed(2)}), best ${best.loss.toFixed(4)} at step ${best.step}`,
-    );
+  if (newest) {
+    const best = view.best ? `, best ${view.best.loss.toFixed(4)} after step ${view.best.step}` : '';
+    fact('validation', `${newest.loss.toFixed(4)} (perplexity ${newest.perplexity.toFixed(2)})${best}`);
+  }
+  if (shown.result_step !== null) fact('result', `of step ${shown.result_step}`);
   for (const sample of view.samples)
     out.push(`  sample after step ${sample.step}:`, indent(sample.prompt + sample.text));
   for (const warning of view.warnings) out.push(`  warning: ${warning.text}`);

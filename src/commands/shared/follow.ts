@@ -11,6 +11,7 @@ import {
   type RunPhone,
   RunSession,
   type RunSignal,
+  resultText,
   type SessionEnd,
   type SessionOptions,
 } from '../../session/index.ts';
@@ -105,10 +106,15 @@ export function endingLines(id: string, followed: Followed): string[] {
   switch (end.kind) {
     case 'finished':
     case 'stopped': {
-      const { step, activeMs } = end.finished;
-      const lines = [
-        `${id} ${end.kind === 'finished' ? 'is finished' : 'was stopped on request'} after ${step} steps in ${formatDuration(activeMs ?? 0)}.`,
-      ];
+      const { step, activeMs, early } = end.finished;
+      const how = early
+        ? 'is finished early, as validation got no better,'
+        : end.kind === 'finished'
+          ? 'is finished'
+          : 'was stopped on request';
+      const lines = [`${id} ${how} after ${step} steps in ${formatDuration(activeMs ?? 0)}.`];
+      const result = resultText(end.finished);
+      if (result !== undefined) lines.push(`${capital(result)}.`);
       if (collected) lines.push(`Result: ${collected.export}`);
       return lines;
     }
@@ -124,6 +130,10 @@ export function endingLines(id: string, followed: Followed): string[] {
   }
 }
 
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** The exit code that goes with an end; a failure is thrown. */
 export function exitCodeOf({ end, interrupted }: Followed): ExitCode {
   if (end.kind === 'stopped') return ExitCode.runStopped;
@@ -136,13 +146,14 @@ export function endRecord(id: string, { end, collected }: Followed) {
   if (end.kind === 'failed') throw failedError(id, end.failed);
   const paths = collected ? { result: collected.result, export: collected.export } : {};
   if (end.kind === 'detached') return { type: 'end', run: id, outcome: 'detached', started: end.started };
-  const { step, finalLoss, activeMs, peakRssBytes } = end.finished;
+  const { step, finalLoss, activeMs, peakRssBytes, resultStep, early } = end.finished;
   return {
     type: 'end',
     run: id,
     outcome: end.kind,
     step: step ?? 0,
     final_loss: finalLoss ?? 0,
+    ...(collected ? { result_step: resultStep ?? 0, early: early ?? false } : {}),
     active_ms: activeMs ?? 0,
     peak_rss_bytes: peakRssBytes ?? 0,
     ...paths,

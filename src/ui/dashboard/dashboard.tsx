@@ -104,9 +104,9 @@ function lossTitle(view: RunView): string {
 
 function validationTitle(view: RunView): string {
   const last = view.validations.at(-1);
-  return last
-    ? `validation loss ${last.loss.toFixed(4)}, perplexity ${last.perplexity.toFixed(2)}`
-    : 'validation loss';
+  if (!last) return 'validation loss';
+  const best = view.best && view.best.step !== last.step ? `, best ${view.best.loss.toFixed(4)}` : '';
+  return `validation loss ${last.loss.toFixed(4)}, perplexity ${last.perplexity.toFixed(2)}${best}`;
 }
 
 function Curve(props: { title: string; points: Point[]; width: number; height: number }): ReactNode {
