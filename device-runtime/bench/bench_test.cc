@@ -196,10 +196,11 @@ TEST(Bench, RandomWeightsOpenAsAModel) {
   const auto segments = random_segments(tiny(), v1::DTYPE_F32);
   ThreadPool pool(1);
   models::ModelOptions options;
-  options.max_length = 4;
+  options.max_tokens = options.max_length = 4;
   const auto model = models::Model::open(tiny(), *segments, options, pool);
   const int32_t tokens[] = {1, 2, 3, 4}, targets[] = {2, 3, 4, 5};
-  const models::LossSum loss = model->evaluate({1, 4, tokens, targets});
+  const uint32_t starts[] = {0, 4};
+  const models::LossSum loss = model->evaluate({1, starts, tokens, targets});
   EXPECT_NEAR(loss.sum / 4, std::log(101.0), 0.5);
 }
 

@@ -34,7 +34,7 @@ models::ModelOptions options_of(const v1::EngineBench& spec) {
   models::ModelOptions options;
   options.method = spec.full() ? models::Method::kFull : models::Method::kLora;
   if (!spec.full()) options.adapters = {spec.targets().begin(), spec.targets().end()};
-  options.max_rows = spec.batch_size();
+  options.max_tokens = spec.batch_size() * spec.sequence_length();
   options.max_length = spec.sequence_length();
   options.compute = kernel_compute(spec.compute());
   return options;
@@ -50,7 +50,9 @@ class Engine {
         model_(models::Model::open(spec.config(), *segments_, options_of(spec), pool_)),
         optimizer_(optimizer_config(), *model_, pool_),
         tokens_(size_t{spec.batch_size()} * spec.sequence_length()),
-        targets_(tokens_.size()) {}
+        targets_(tokens_.size()) {
+    for (uint32_t row = 0; row <= spec.batch_size(); ++row) starts_.push_back(row * spec.sequence_length());
+  }
 
   // Seconds.
   double step() {
@@ -61,8 +63,7 @@ class Engine {
     }
     const float scale = 1 / static_cast<float>(tokens_.size());
     return seconds_of([&] {
-      const models::Batch batch = {spec_.batch_size(), spec_.sequence_length(), tokens_.data(),
-                                   targets_.data()};
+      const models::Batch batch = {spec_.batch_size(), starts_.data(), tokens_.data(), targets_.data()};
       loss_ = static_cast<float>(model_->forward_backward(batch, scale, 0, {1, steps_, 0}).sum) * scale;
       optimizer_.step(++steps_, 1e-4f);
     });
@@ -78,6 +79,7 @@ class Engine {
   std::unique_ptr<store::Segments> segments_;
   std::unique_ptr<models::Model> model_;
   train::AdamW optimizer_;
+  std::vector<uint32_t> starts_;
   std::vector<int32_t> tokens_, targets_;
   uint32_t steps_ = 0;
   float loss_ = 0;

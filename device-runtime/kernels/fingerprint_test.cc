@@ -42,8 +42,9 @@ void add_products(ThreadPool& pool, Fingerprint& print) {
 }
 
 void add_attention(ThreadPool& pool, float softcap, Fingerprint& print) {
-  const AttentionShape s{2, 150, 4, 2, 20, 120, 0.22f, softcap};
-  const i64 width = (s.heads + 2 * s.kv_heads) * s.head_dim, rows = s.batch * s.time,
+  const AttentionShape s{4, 2, 20, 120, 0.22f, softcap};
+  const Starts sequences = Starts::uniform(2, 150);
+  const i64 width = (s.heads + 2 * s.kv_heads) * s.head_dim, rows = sequences.tokens(),
             out_width = s.heads * s.head_dim;
   const std::vector<float> qkv = random_vector(rows * width, 1, 2.0f),
                            d_out = random_vector(rows * out_width, 2);
@@ -51,10 +52,10 @@ void add_attention(ThreadPool& pool, float softcap, Fingerprint& print) {
   DropoutSite dropout;
   dropout.seed = 7;
   dropout.probability = 0.1f;
-  const Scratch scratch(attention_workspace(pool.threads(), s));
-  attention_forward(pool, s, qkv.data(), width, out.data(), out_width, lse.data(), dropout, scratch);
-  attention_backward(pool, s, qkv.data(), width, out.data(), out_width, lse.data(), d_out.data(), out_width,
-                     d_qkv.data(), width, dropout, scratch);
+  const Scratch scratch(attention_workspace(pool.threads(), s, rows));
+  attention_forward(pool, s, sequences, qkv.data(), width, out.data(), out_width, lse.data(), dropout, scratch);
+  attention_backward(pool, s, sequences, qkv.data(), width, out.data(), out_width, lse.data(), d_out.data(),
+                     out_width, d_qkv.data(), width, dropout, scratch);
   for (const auto* x : {&out, &lse, &d_qkv}) print.add(*x);
   std::vector<float> next = zeros(out_width);
   const Scratch decode(attention_decode_workspace(s, 100));

@@ -126,20 +126,22 @@ void report(const char* name, const std::function<void()>& call) {
 
 void measure_others(ThreadPool& pool) {
   constexpr i64 B = 4, T = 128, H = 12, D = 64, C = H * D, N = B * T, V = 50257;
-  const AttentionShape shape{B, T, H, H, D, 0, 0.125f};
+  const AttentionShape shape{H, H, D, 0, 0.125f};
+  const test::Starts sequences = test::Starts::uniform(B, T);
   const std::vector<float> qkv = test::random_vector(N * 3 * C, 1), x = test::random_vector(N * 4 * C, 2),
                            dy = test::random_vector(N * 4 * C, 3), w = test::random_vector(C, 4);
   std::vector<float> out(static_cast<std::size_t>(N * C)), lse(static_cast<std::size_t>(N * H)),
       d_qkv(qkv.size());
   DropoutSite dropout_site;
-  const test::Scratch attention(attention_workspace(pool.threads(), shape));
+  const test::Scratch attention(attention_workspace(pool.threads(), shape, N));
   for (const float p : {0.0f, 0.1f}) {
     dropout_site.probability = p;
     report(p > 0 ? "attention forward, dropout" : "attention forward", [&] {
-      attention_forward(pool, shape, qkv.data(), 3 * C, out.data(), C, lse.data(), dropout_site, attention);
+      attention_forward(pool, shape, sequences, qkv.data(), 3 * C, out.data(), C, lse.data(), dropout_site,
+                        attention);
     });
     report(p > 0 ? "attention backward, dropout" : "attention backward", [&] {
-      attention_backward(pool, shape, qkv.data(), 3 * C, out.data(), C, lse.data(), dy.data(), C,
+      attention_backward(pool, shape, sequences, qkv.data(), 3 * C, out.data(), C, lse.data(), dy.data(), C,
                          d_qkv.data(), 3 * C, dropout_site, attention);
     });
   }

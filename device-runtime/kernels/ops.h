@@ -13,6 +13,7 @@ constexpr std::string_view kOps[] = {
     "adamw",
     "adamw_step",
     "add",
+    "attention_append",
     "attention_backward",
     "attention_decode",
     "attention_forward",

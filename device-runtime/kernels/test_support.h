@@ -43,6 +43,22 @@ inline std::vector<float> random_vector(i64 n, std::uint64_t seed, float scale =
   return x;
 }
 
+// Where sequences of these lengths begin.
+class Starts {
+ public:
+  explicit Starts(const std::vector<i64>& lengths) : starts_(1) {
+    for (const i64 length : lengths) starts_.push_back(starts_.back() + static_cast<std::uint32_t>(length));
+  }
+  static Starts uniform(i64 count, i64 length) {
+    return Starts(std::vector<i64>(static_cast<std::size_t>(count), length));
+  }
+  operator Sequences() const { return {static_cast<i64>(starts_.size()) - 1, starts_.data()}; }
+  i64 tokens() const { return starts_.back(); }
+
+ private:
+  std::vector<std::uint32_t> starts_;
+};
+
 inline std::vector<double> to_double(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
 // Workspace of exactly n bytes: with the address sanitizer one byte more is an error.

@@ -1,6 +1,6 @@
-// Words that all kernels share. Legend of dimensions: B batch, T time, N = B*T rows (tokens), C channels
-// (hidden size), V vocabulary, H heads, D head dimension, F inner size of the MLP. All matrices are
-// row-major; ld is the distance of two rows in elements.
+// Words that all kernels share. Legend of dimensions: S sequences, T tokens of a sequence, N tokens (rows) of
+// all of them, C channels (hidden size), V vocabulary, H heads, D head dimension, F inner size of the MLP. All
+// matrices are row-major; ld is the distance of two rows in elements.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,16 @@
 namespace mft::kernels {
 
 using i64 = std::int64_t;
+
+// Sequences of any lengths, one behind the other without padding: sequence s is rows [starts[s], starts[s + 1])
+// of whatever has N rows.
+struct Sequences {
+  i64 count = 0;                          // S
+  const std::uint32_t* starts = nullptr;  // [S + 1], from 0 on rising
+
+  i64 tokens() const { return count > 0 ? starts[count] : 0; }  // N
+  i64 length(i64 s) const { return i64{starts[s + 1]} - i64{starts[s]}; }  // T
+};
 
 // Arithmetic of matrix products: bf16 rounds both operands (nearest, ties to even) and sums in f32.
 enum class Compute : std::uint8_t { kF32, kBF16 };

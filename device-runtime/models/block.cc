@@ -11,18 +11,22 @@ nn::Residual mlp_end(const Block& block) { return {block.down, block.mlp_post_no
 }  // namespace
 
 void block_forward(const nn::Pass& pass, const Block& block, const BlockActivations& saved,
-                   const nn::KeyValueCache* cache, float* y) {
+                   const nn::KeyValueCache* cache, CachedAttention cached, float* y) {
   const i64 rows = pass.rows();
   nn::norm_forward(pass, block.attn_norm, rows, saved.x, saved.attn_normed, saved.attn_norm);
   nn::linear_forward(pass, block.qkv, rows, saved.attn_normed, nullptr, saved.qkv);
   if (block.query_key.normed() || block.query_key.turned()) {
     nn::query_key_forward(pass, block.attention, block.query_key, saved.qkv, saved.scored, saved.qk_rstd);
   }
-  if (cache != nullptr) nn::cache_keys_values(block.attention, rows, saved.scored, *cache);
-  if (cache != nullptr && cache->length > 0) {
-    nn::attention_next(pass, block.attention, saved.scored, *cache, saved.attended);
-  } else {
+  if (cache == nullptr) {
     nn::attention_forward(pass, block.attention, saved.scored, saved.attended, saved.logsumexp);
+  } else {
+    nn::cache_keys_values(block.attention, rows, saved.scored, *cache);
+    if (cached == CachedAttention::kOneRow) {
+      nn::attention_next(pass, block.attention, saved.scored, *cache, saved.attended);
+    } else {
+      nn::attention_append(pass, block.attention, rows, saved.scored, *cache, saved.attended);
+    }
   }
   nn::residual_forward(pass, attention_end(block), rows, saved.attended, saved.x, saved.attn_post, saved.mid);
 

@@ -38,7 +38,7 @@ struct BlockActivations {
   float* scored = nullptr;       // as qkv: behind q/k norm and rotation; qkv itself without that norm
   float* qk_rstd = nullptr;      // [N, H + Hkv] of the q/k norm
   float* attended = nullptr;     // [N, H D]
-  float* logsumexp = nullptr;    // [B, H, T]
+  float* logsumexp = nullptr;    // [N * H]
   nn::ResidualSaved attn_post;
   float* mid = nullptr;          // [N, C] between attention and MLP
   nn::NormSaved mlp_norm;
@@ -61,10 +61,13 @@ struct BlockGradients {
 // The parts of a block from the bottom up: what backward stops at.
 enum class Stage : uint8_t { kBelow, kAttnNorm, kQkv, kOut, kMlpNorm, kUp, kDown };
 
+// How a block with a key-value cache attends: in tiles, or (one row) in the quickest way.
+enum class CachedAttention : uint8_t { kTiles, kOneRow };
+
 // saved.x [N, C] -> y [N, C], which may be saved.x. With a cache (one sequence): the rows' keys and values
-// are added to it, and if it was not empty the one row attends to it.
+// are added to it, and the rows attend to it.
 void block_forward(const nn::Pass& pass, const Block& block, const BlockActivations& saved,
-                   const nn::KeyValueCache* cache, float* y);
+                   const nn::KeyValueCache* cache, CachedAttention cached, float* y);
 
 // d_x [N, C]: the gradient of y comes in, that of x goes out. lowest: the lowest part with something trained
 // in or below it; nothing under it is computed, and d_x is then of no use.

@@ -1,6 +1,7 @@
 #include "models/decoder.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -32,12 +33,12 @@ void check_options(const v1::ModelConfig& config, const ModelOptions& options) {
     throw Failure("model.adapter-invalid", "full fine-tuning takes no LoRA targets",
                   "Use one of the two methods.");
   }
-  if (options.max_rows < 1 || options.max_length < 1 || options.max_length > config.max_positions() ||
-      uint64_t{options.max_rows} * options.max_length > (1u << 24)) {
+  if (options.max_length < 1 || options.max_length > config.max_positions() ||
+      options.max_tokens < options.max_length || options.max_tokens > (1u << 24)) {
     throw Failure("model.batch-size",
-                  std::to_string(options.max_rows) + " rows of " + std::to_string(options.max_length) +
-                      " tokens: the model takes up to " + std::to_string(config.max_positions()) +
-                      " tokens a row",
+                  std::to_string(options.max_tokens) + " tokens in sequences of up to " +
+                      std::to_string(options.max_length) + ": the model takes up to " +
+                      std::to_string(config.max_positions()) + " tokens a sequence",
                   "Use a shorter sequence or a smaller batch.");
   }
 }
@@ -150,12 +151,16 @@ void Decoder::check_tokens(std::span<const int32_t> tokens) const {
 }
 
 void Decoder::check_batch(const Batch& batch) const {
-  if (batch.rows < 1 || batch.length < 1 || batch.rows > options_.max_rows ||
-      batch.length > options_.max_length) {
-    throw Failure("model.batch-size", "a batch of " + std::to_string(batch.rows) + " x " +
-                                          std::to_string(batch.length) + " tokens was not planned for");
+  const auto refuse = [](const std::string& what) {
+    throw Failure("model.batch-size", "a batch with " + what + " was not planned for");
+  };
+  if (batch.sequences < 1 || batch.starts[0] != 0) refuse("no first sequence");
+  for (uint32_t s = 0; s < batch.sequences; ++s) {
+    const int64_t length = int64_t{batch.starts[s + 1]} - batch.starts[s];
+    if (length < 1 || length > options_.max_length) refuse("a sequence of " + std::to_string(length) + " tokens");
   }
-  const size_t tokens = size_t{batch.rows} * batch.length;
+  const size_t tokens = batch.starts[batch.sequences];
+  if (tokens > options_.max_tokens) refuse(std::to_string(tokens) + " tokens");
   check_tokens({batch.tokens, tokens});
   if (batch.targets == nullptr) return;
   for (size_t i = 0; i < tokens; ++i) {
@@ -170,15 +175,15 @@ void Decoder::ensure_workspace() {
   activations_.scratch.kernel = {workspace_.data(), workspace_.size()};
 }
 
-nn::Pass Decoder::begin_pass(i64 batch, i64 time, i64 first_position) {
+nn::Pass Decoder::begin_pass(kernels::Sequences sequences, i64 first_position) {
   ensure_workspace();
-  for (i64 n = 0; n < batch * time; ++n) {
-    activations_.positions[n] = static_cast<int32_t>(first_position + n % time);
+  for (i64 s = 0; s < sequences.count; ++s) {
+    int32_t* const positions = activations_.positions + sequences.starts[s];
+    std::iota(positions, positions + sequences.length(s), static_cast<int32_t>(first_position));
   }
   return {.pool = pool_,
           .scratch = activations_.scratch,
-          .batch = batch,
-          .time = time,
+          .sequences = sequences,
           .key = {},
           .positions = activations_.positions,
           .compute = options_.compute};
@@ -188,7 +193,8 @@ store::Pin Decoder::pin_gradients(size_t segment) {
   return gradients_ != nullptr ? gradients_->pin(segment) : store::Pin();
 }
 
-void Decoder::walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* generation) {
+void Decoder::walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* generation,
+                           CachedAttention cached) {
   segments_.prefetch(1);
   {
     const store::Pin values = segments_.pin(0);
@@ -212,7 +218,7 @@ void Decoder::walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* ge
     pass.layer = layer + 1;
     const RopeTables& rope = generation != nullptr ? generation->rope : rope_;
     block_forward(pass, bind_block(config_, layer, {values}, adapters_, rope), activations_.blocks[layer],
-                  generation != nullptr ? &cache : nullptr,
+                  generation != nullptr ? &cache : nullptr, cached,
                   last ? activations_.final_x : activations_.blocks[layer + 1].x);
   }
 }
@@ -273,12 +279,12 @@ LossSum Decoder::forward_backward(const Batch& batch, float grad_scale, float dr
   if (options_.method == Method::kFrozen)
     throw Failure("model.frozen", "the model was opened without training");
   check_batch(batch);
-  nn::Pass pass = begin_pass(batch.rows, batch.length, 0);
+  nn::Pass pass = begin_pass({batch.sequences, batch.starts});
   pass.dropout = dropout;
   pass.first_gradients = discarded_;
   pass.adapter_dropout = options_.adapter_dropout;
   pass.key = {.seed = key.seed, .step = key.step, .micro_batch = key.micro_batch};
-  walk_forward(pass, batch.tokens, nullptr);
+  walk_forward(pass, batch.tokens);
   final_forward(pass, 0, pass.rows());
   const nn::HeadLoss loss = nn::head_loss_backward(pass, pin_head().head, activations_.hidden, batch.targets,
                                                    grad_scale, activations_.d_x);
@@ -291,8 +297,8 @@ LossSum Decoder::forward_backward(const Batch& batch, float grad_scale, float dr
 
 LossSum Decoder::evaluate(const Batch& batch) {
   check_batch(batch);
-  nn::Pass pass = begin_pass(batch.rows, batch.length, 0);
-  walk_forward(pass, batch.tokens, nullptr);
+  nn::Pass pass = begin_pass({batch.sequences, batch.starts});
+  walk_forward(pass, batch.tokens);
   final_forward(pass, 0, pass.rows());
   const nn::HeadLoss loss = nn::head_loss(pass, pin_head().head, activations_.hidden, batch.targets);
   return {loss.sum, static_cast<uint64_t>(loss.labels)};
@@ -300,8 +306,8 @@ LossSum Decoder::evaluate(const Batch& batch) {
 
 void Decoder::logits(const Batch& batch, float* out) {
   check_batch(batch);
-  nn::Pass pass = begin_pass(batch.rows, batch.length, 0);
-  walk_forward(pass, batch.tokens, nullptr);
+  nn::Pass pass = begin_pass({batch.sequences, batch.starts});
+  walk_forward(pass, batch.tokens);
   final_forward(pass, 0, pass.rows());
   nn::head_logits(pass, pin_head().head, pass.rows(), activations_.hidden, out);
 }

@@ -59,11 +59,12 @@ class Decoder final : public Model {
   void check_batch(const Batch& batch) const;
   void check_tokens(std::span<const int32_t> tokens) const;
   void ensure_workspace();
-  nn::Pass begin_pass(i64 batch, i64 time, i64 first_position);
+  nn::Pass begin_pass(kernels::Sequences sequences, i64 first_position = 0);
   store::Pin pin_gradients(size_t segment);
 
   // Embedding and all blocks; leaves final_x. generation: adds to its cache.
-  void walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* generation);
+  void walk_forward(nn::Pass& pass, const int32_t* tokens, Generation* generation = nullptr,
+                    CachedAttention cached = CachedAttention::kTiles);
   void walk_backward(nn::Pass& pass, const int32_t* tokens);
   // The final norm: final_x -> hidden, for `rows` rows from row `first` on.
   void final_forward(nn::Pass& pass, i64 first, i64 rows);
@@ -72,7 +73,12 @@ class Decoder final : public Model {
     nn::Head head;
   };
   PinnedHead pin_head();
-  std::span<const float> last_logits(nn::Pass& pass);
+  void check_addition(std::span<const int32_t> tokens) const;
+  // Walks over the tokens, chunk by chunk, and adds them to the cache; after_chunk(pass, first token) finds
+  // final_x of each.
+  template <typename AfterChunk>
+  void add_chunks(std::span<const int32_t> tokens, const AfterChunk& after_chunk);
+  void last_logits(nn::Pass& pass);  // into generation_->logits
 
   v1::ModelConfig config_;
   Sizes sizes_;

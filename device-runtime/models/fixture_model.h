@@ -45,17 +45,17 @@ class FixtureModel {
   }
 
   Batch batch() const {
-    return {rows, length, fixture["tokens"].ints.data(), fixture["targets"].ints.data()};
+    return rows_of(rows, length, fixture["tokens"].ints.data(), fixture["targets"].ints.data());
   }
   // Micro-batch `index` of the training data.
   Batch training_batch(uint32_t index) const {
     const size_t at = size_t{index} * rows * length;
-    return {rows, length, fixture["train/tokens"].ints.data() + at,
-            fixture["train/targets"].ints.data() + at};
+    return rows_of(rows, length, fixture["train/tokens"].ints.data() + at,
+                   fixture["train/targets"].ints.data() + at);
   }
   static uint64_t labels(const Batch& batch) {
     uint64_t labels = 0;
-    for (uint32_t i = 0; i < batch.rows * batch.length; ++i) labels += batch.targets[i] != kNoLabel;
+    for (uint32_t i = 0; i < batch.starts[batch.sequences]; ++i) labels += batch.targets[i] != kNoLabel;
     return labels;
   }
 
@@ -84,7 +84,7 @@ class FixtureModel {
   Opened open(Method method, const std::string& lora = "", int threads = 1, float adapter_dropout = 0) const {
     ModelOptions options;
     options.method = method;
-    options.max_rows = rows;
+    options.max_tokens = rows * length;
     options.max_length = length;
     options.adapter_dropout = adapter_dropout;
     if (!lora.empty()) options.adapters = targets(lora);

@@ -29,46 +29,56 @@ void Decoder::begin_generation(uint32_t max_length) {
   generation_ = std::move(generation);
 }
 
-std::span<const float> Decoder::prefill(std::span<const int32_t> tokens) {
-  if (generation_ == nullptr || generation_->length != 0 || tokens.empty()) {
-    throw Failure("generate.order",
-                  "prefill takes a prompt of at least one token, once after begin_generation");
-  }
-  if (tokens.size() > generation_->max_length) {
-    throw Failure("generate.context-full", "the prompt is longer than the sequence that was planned",
-                  "Use a shorter prompt.");
+void Decoder::check_addition(std::span<const int32_t> tokens) const {
+  if (generation_ == nullptr) throw Failure("generate.order", "a sequence begins with begin_generation");
+  if (tokens.empty()) throw Failure("generate.order", "at least one token must be added");
+  if (tokens.size() > generation_->max_length - generation_->length) {
+    throw Failure("generate.context-full",
+                  "the sequence was planned for " + std::to_string(generation_->max_length) + " tokens, has " +
+                      std::to_string(generation_->length) + ", and " + std::to_string(tokens.size()) +
+                      " more do not fit",
+                  "Use a shorter prompt or fewer tokens.");
   }
   check_tokens(tokens);
-  // As many tokens at once as the activations were planned for; the rest of a longer prompt one by one.
-  const size_t first = std::min<size_t>(tokens.size(), options_.max_length);
-  nn::Pass pass = begin_pass(1, static_cast<i64>(first), 0);
-  walk_forward(pass, tokens.data(), generation_.get());
-  generation_->length = static_cast<uint32_t>(first);
-  std::span<const float> logits = last_logits(pass);
-  for (const int32_t token : tokens.subspan(first)) logits = next(token);
-  return logits;
+}
+
+// Any cut gives the same bits: what the activations were planned for at once.
+template <typename AfterChunk>
+void Decoder::add_chunks(std::span<const int32_t> tokens, const AfterChunk& after_chunk) {
+  for (size_t from = 0; from < tokens.size();) {
+    const size_t count = std::min<size_t>(tokens.size() - from, options_.max_length);
+    const uint32_t starts[] = {0, static_cast<uint32_t>(count)};
+    nn::Pass pass = begin_pass({1, starts}, generation_->length);
+    walk_forward(pass, tokens.data() + from, generation_.get());
+    after_chunk(pass, from);
+    generation_->length += starts[1];
+    from += count;
+  }
+}
+
+std::span<const float> Decoder::prefill(std::span<const int32_t> tokens) {
+  check_addition(tokens);
+  add_chunks(tokens, [&](nn::Pass& pass, size_t from) {
+    if (from + static_cast<size_t>(pass.rows()) == tokens.size()) last_logits(pass);
+  });
+  return generation_->logits;
 }
 
 std::span<const float> Decoder::next(int32_t token) {
-  if (generation_ == nullptr || generation_->length == 0) {
-    throw Failure("generate.order", "next comes after prefill");
-  }
-  if (generation_->length >= generation_->max_length) {
-    throw Failure("generate.context-full",
-                  "the sequence has reached its " + std::to_string(generation_->max_length) + " tokens");
-  }
-  check_tokens({&token, 1});
-  nn::Pass pass = begin_pass(1, 1, generation_->length);
-  walk_forward(pass, &token, generation_.get());
+  if (cached() == 0) throw Failure("generate.order", "next comes after prefill");
+  check_addition({&token, 1});
+  static constexpr uint32_t kStarts[] = {0, 1};
+  nn::Pass pass = begin_pass({1, kStarts}, generation_->length);
+  walk_forward(pass, &token, generation_.get(), CachedAttention::kOneRow);
   generation_->length += 1;
-  return last_logits(pass);
+  last_logits(pass);
+  return generation_->logits;
 }
 
 // Of the last row alone: the head over a whole prompt would be the most of its cost.
-std::span<const float> Decoder::last_logits(nn::Pass& pass) {
+void Decoder::last_logits(nn::Pass& pass) {
   final_forward(pass, pass.rows() - 1, 1);
   nn::head_logits(pass, pin_head().head, 1, activations_.hidden, generation_->logits.data());
-  return generation_->logits;
 }
 
 void Decoder::truncate(uint32_t length) {

@@ -13,7 +13,7 @@ namespace {
 void expect_same(const FixtureModel& fixture, Model& model, size_t prompt) {
   const size_t vocab = fixture.config.vocab_size();
   const std::vector<int32_t>& tokens = fixture.fixture["tokens"].ints;
-  const Batch batch{1, fixture.length, tokens.data(), nullptr};
+  const Batch batch = rows_of(1, fixture.length, tokens.data(), nullptr);
   std::vector<float> full(fixture.length * vocab);
   model.logits(batch, full.data());
   model.begin_generation(fixture.length);
@@ -63,7 +63,8 @@ TEST(Generation, SaysWhatIsWrong) {
   opened.model->begin_generation(3);
   EXPECT_THROW(opened.model->prefill(tokens), Failure);  // token 50 of a vocabulary of 50
   EXPECT_NO_THROW(opened.model->prefill({tokens, 2}));
-  EXPECT_THROW(opened.model->prefill({tokens, 1}), Failure);
+  EXPECT_THROW(opened.model->prefill({tokens, 2}), Failure);  // one place is left
+  EXPECT_EQ(opened.model->cached(), 2u);
 }
 
 }  // namespace

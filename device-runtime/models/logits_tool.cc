@@ -46,7 +46,7 @@ void write_logits(const std::string& dir, const std::string& result_dir, const s
 
   ModelOptions options;
   options.adapters = {result.lora_targets().begin(), result.lora_targets().end()};
-  options.max_length = static_cast<uint32_t>(tokens.size());
+  options.max_tokens = options.max_length = static_cast<uint32_t>(tokens.size());
   ThreadPool pool(1);
   const auto segments = store::Segments::open(std::move(files), store::Residency::kMapped);
   const auto model = Model::open(pack.config(), *segments, options, pool);
@@ -55,7 +55,8 @@ void write_logits(const std::string& dir, const std::string& result_dir, const s
     model->load_adapter(values->pin(0));
   }
   std::vector<float> logits(tokens.size() * pack.config().vocab_size());
-  model->logits({1, options.max_length, tokens.data(), tokens.data()}, logits.data());
+  const uint32_t starts[] = {0, options.max_length};
+  model->logits({1, starts, tokens.data(), nullptr}, logits.data());
   if (std::fwrite(logits.data(), sizeof(float), logits.size(), stdout) != logits.size() ||
       std::fflush(stdout) != 0) {
     fail_io("write", "stdout", errno);

@@ -1,6 +1,6 @@
 // One decoder for every family: a v1::ModelConfig and segments with canonical tensor names in, losses and
 // gradients out. The trainer owns the loop; the model owns activations, gradients and (LoRA) the adapter's
-// values. Legend: B rows of a micro-batch, T tokens a row, C hidden, V vocabulary, L layers, H heads, D head
+// values. Legend: S sequences of a micro-batch, N tokens of all of them, C hidden, V vocabulary, L layers, H heads, D head
 // size, F MLP. What this file does not do: optimizer, schedule, data, sharding budgets, sampling.
 #pragma once
 
@@ -23,14 +23,13 @@ namespace mft::models {
 
 inline constexpr int32_t kNoLabel = -100;  // a target that is not learned and not counted
 
-// One micro-batch. tokens and targets are row-major [rows, length]; targets are already shifted by one.
-// length may be any number up to max_length; every row is attended from its first token (causal), so pad at
-// the end, with kNoLabel.
+// One micro-batch: sequences of any lengths, one behind the other, without padding. A token sees those of its
+// own sequence up to itself; positions begin at 0 in each.
 struct Batch {
-  uint32_t rows = 0;
-  uint32_t length = 0;
-  const int32_t* tokens = nullptr;
-  const int32_t* targets = nullptr;
+  uint32_t sequences = 0;            // S
+  const uint32_t* starts = nullptr;  // [S + 1], from 0 on rising; starts[S] is N
+  const int32_t* tokens = nullptr;   // [N]
+  const int32_t* targets = nullptr;  // [N], already shifted by one; kNoLabel where nothing is learned
 };
 
 // Where in the run a pass stands: dropout draws its bits from this and from (layer, site, element), from
@@ -79,8 +78,8 @@ struct ModelOptions {
   float adapter_dropout = 0;             // on the adapters' input, training passes only
   uint64_t seed = 0;                     // initial adapter values
   kernels::Compute compute = kernels::Compute::kF32;  // of the products of linear layers and the head
-  uint32_t max_rows = 1;
-  uint32_t max_length = 1;
+  uint32_t max_tokens = 1;  // N of a batch
+  uint32_t max_length = 1;  // of a sequence, and of a chunk that is added to the cache
 };
 
 // Bytes the model will hold, known before anything is allocated.
@@ -140,7 +139,7 @@ class Model {
   // Loss only: no dropout, no gradients.
   virtual LossSum evaluate(const Batch& batch) = 0;
 
-  // Logits [rows, length, V] of a batch; for tests and tools (training never makes them).
+  // Logits [N, V] of a batch; for tests and tools (training never makes them).
   virtual void logits(const Batch& batch, float* out) = 0;
 
   // Generation and scoring, one sequence at a time, with a key-value cache. begin_generation sets how long the

@@ -66,11 +66,11 @@ TEST(Model, SmallerBatchesFitIntoThePlan) {
   double rows = 0;
   for (uint32_t row = 0; row < fixture.rows; ++row) {
     const size_t at = row * fixture.length;
-    rows += opened.model->evaluate({1, fixture.length, tokens.data() + at, targets.data() + at}).sum;
+    rows += opened.model->evaluate(rows_of(1, fixture.length, tokens.data() + at, targets.data() + at)).sum;
   }
   EXPECT_NEAR(rows, opened.model->evaluate(fixture.batch()).sum, 1e-4);
   EXPECT_EQ(code_of([&] {
-              opened.model->evaluate({fixture.rows + 1, 1, tokens.data(), targets.data()});
+              opened.model->evaluate(rows_of(fixture.rows * fixture.length + 1, 1, tokens.data(), targets.data()));
             }),
             "model.batch-size");
 }
@@ -80,7 +80,7 @@ TEST(Model, RowsWithoutLabelsCostNothingAndChangeNothing) {
   const auto opened = fixture.open(Method::kFull);
   const std::vector<int32_t> none(fixture.rows * fixture.length, kNoLabel);
   const LossSum loss = opened.model->forward_backward(
-      {fixture.rows, fixture.length, fixture.batch().tokens, none.data()}, 1, 0, {});
+      rows_of(fixture.rows, fixture.length, fixture.batch().tokens, none.data()), 1, 0, {});
   EXPECT_EQ(loss.labels, 0u);
   EXPECT_EQ(loss.sum, 0);
   opened.model->finish_gradients();
@@ -93,7 +93,7 @@ TEST(Model, NamesTokensOutsideTheVocabulary) {
   const FixtureModel fixture("gpt2/single");
   const auto opened = fixture.open(Method::kFull);
   std::vector<int32_t> tokens(4, 3), targets(4, 3);
-  const Batch batch{4, 1, tokens.data(), targets.data()};
+  const Batch batch = rows_of(4, 1, tokens.data(), targets.data());
   EXPECT_EQ(code_of([&] { opened.model->forward_backward(batch, 1, 0, {}); }), "");
   tokens[2] = 97;
   EXPECT_EQ(code_of([&] { opened.model->forward_backward(batch, 1, 0, {}); }), "data.token-range");
@@ -174,7 +174,7 @@ TEST_F(BrokenPack, MethodsAskForWhatTheyNeed) {
   EXPECT_EQ(open_code(config, config, options_), "model.adapter-invalid");
   options_.adapters = lora_targets(config, {Module::kQkv}, 2, 4);
   EXPECT_EQ(open_code(config, config, options_), "");
-  options_.max_length = 9;  // of 8 positions
+  options_.max_tokens = options_.max_length = 9;  // of 8 positions
   EXPECT_EQ(open_code(config, config, options_), "model.batch-size");
 }
 
@@ -207,7 +207,7 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
   });
   ModelOptions options;
   options.method = Method::kLora;
-  options.max_length = 8;
+  options.max_tokens = options.max_length = 8;
   for (const auto& [begin, end] : {std::pair{0, 16}, std::pair{32, 48}}) {
     v1::LoraTarget& target = options.adapters.emplace_back();
     target.set_tensor("blocks.1.attn.qkv.weight");
@@ -223,7 +223,7 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
   EXPECT_EQ(model->parameters()[3].name, "blocks.1.attn.qkv.weight[32:48].lora_B");
   EXPECT_EQ(model->trainable_count(), 2u * (2 * 16 + 16 * 2));
   const int32_t tokens[8] = {3, 1, 4, 1, 5, 9, 2, 6};
-  const Batch batch{1, 8, tokens, tokens};
+  const Batch batch = rows_of(1, 8, tokens, tokens);
   const double plain = model->evaluate(batch).sum;
   for (const Parameter& p : model->parameters()) {
     if (p.name.ends_with("lora_B")) {
@@ -250,7 +250,7 @@ TEST(Model, AdaptersOnRowsOfAFusedWeight) {
     }
   }
   ModelOptions frozen;
-  frozen.max_length = 8;
+  frozen.max_tokens = frozen.max_length = 8;
   EXPECT_NEAR(Model::open(config, *merged, frozen, pool)->evaluate(batch).sum, model->evaluate(batch).sum,
               1e-4);
   // Nothing below the lowest adapter is trained, and its gradient is still right: B's are what the loss says.
@@ -279,7 +279,7 @@ TEST(Model, AdaptersOnRowsWithDropout) {
   });
   ModelOptions options;
   options.method = Method::kLora;
-  options.max_length = 8;
+  options.max_tokens = options.max_length = 8;
   options.adapter_dropout = 0.4f;
   options.adapters = lora_targets(config, {Module::kUp, Module::kUp}, 2, 4);
   options.adapters.erase(options.adapters.begin(), options.adapters.begin() + 2);  // block 1 alone
@@ -290,7 +290,7 @@ TEST(Model, AdaptersOnRowsWithDropout) {
   const auto segments = store::Segments::open(files, store::Residency::kMapped);
   const auto model = Model::open(config, *segments, options, pool);
   const int32_t tokens[8] = {3, 1, 4, 1, 5, 9, 2, 6};
-  const Batch batch{1, 8, tokens, tokens};
+  const Batch batch = rows_of(1, 8, tokens, tokens);
   for (const Parameter& p : model->parameters())
     std::copy_n(noise(9, p.elements, 0.7f).data(), p.elements, p.value);
   const auto loss = [&] { return model->forward_backward(batch, 0, 0.1f, {1, 2, 3}).sum; };
@@ -313,7 +313,7 @@ TEST(Model, MemoryIsPlanned) {
   const v1::ModelConfig config = gpt2_config(50257, 768, 12, 12, 1024);
   ModelOptions options;
   options.method = Method::kLora;
-  options.max_rows = 4;
+  options.max_tokens = 4 * 128;
   options.max_length = 128;
   options.adapters = lora_targets(config, {Module::kQkv}, 8, 16);
   const MemoryPlan lora = plan_memory(config, options, 2);
@@ -325,7 +325,7 @@ TEST(Model, MemoryIsPlanned) {
   const MemoryPlan full = plan_memory(config, options, 2);
   EXPECT_GT(full.activations, lora.activations);
   EXPECT_EQ(full.gradients, full.weights);
-  options.max_rows = 8;
+  options.max_tokens = 8 * 128;
   EXPECT_NEAR(static_cast<double>(plan_memory(config, options, 2).activations),
               2 * static_cast<double>(full.activations), 1e6);
 }

@@ -31,7 +31,7 @@ class Planner {
         sizes_(config),
         options_(options),
         adapters_(adapters),
-        rows_(i64{options.max_rows} * options.max_length),
+        rows_(i64{options.max_tokens}),
         first_saved_(first_saved_block(options, adapters, config.num_layers())) {}
 
   Activations run() {
@@ -169,14 +169,14 @@ uint32_t first_saved_block(const ModelOptions& options, const Adapters& adapters
 Activations take_activations(Arena& arena, const v1::ModelConfig& config, const ModelOptions& options,
                              Adapters& adapters) {
   Activations all = Planner(arena, config, options, adapters).run();
-  if (options.method == Method::kLora) adapters.take_saved(arena, i64{options.max_rows} * options.max_length);
+  if (options.method == Method::kLora) adapters.take_saved(arena, i64{options.max_tokens});
   return all;
 }
 
 size_t kernel_workspace(const v1::ModelConfig& config, const ModelOptions& options, const Adapters& adapters,
                         int threads) {
   const Sizes sizes(config);
-  const i64 rows = i64{options.max_rows} * options.max_length;
+  const i64 rows = i64{options.max_tokens};
   size_t bytes = 0;
   for (int module = 0; module < kModules; ++module) {
     const ModuleSize size = module_size(config, static_cast<Module>(module));
@@ -187,7 +187,7 @@ size_t kernel_workspace(const v1::ModelConfig& config, const ModelOptions& optio
   head.vocab = sizes.vocab;
   return std::max({bytes, nn::head_workspace(threads, head, rows, options.method != Method::kFrozen,
                                       options.method == Method::kFull),
-                   nn::attention_workspace(threads, sizes.attention, options.max_rows, options.max_length),
+                   nn::attention_workspace(threads, sizes.attention, rows),
                    nn::attention_next_workspace(sizes.attention, sizes.positions)});
 }
 

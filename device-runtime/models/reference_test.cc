@@ -203,7 +203,7 @@ void open(const v1::ModelConfig& config, Method method, ThreadPool& pool, Opened
   });
   ModelOptions options;
   options.method = method;
-  options.max_rows = 1;
+  options.max_tokens = max_length;
   options.max_length = max_length;
   options.compute = compute;
   if (method == Method::kLora) {
@@ -214,7 +214,7 @@ void open(const v1::ModelConfig& config, Method method, ThreadPool& pool, Opened
 }
 
 const std::vector<int32_t> kTokens = {5, 60, 0, 17, 33, 2, 17, 44, 9, 58, 1};
-const Batch kBatch{1, 11, kTokens.data(), kTokens.data()};
+const Batch kBatch = rows_of(1, 11, kTokens.data(), kTokens.data());
 
 TEST(Reference, LogitsOfEveryKindOfConfiguration) {
   ThreadPool pool(2);

@@ -93,13 +93,13 @@ struct Packs {
 };
 
 const std::vector<int32_t> kTokens = {5, 60, 0, 17, 33, 2, 17, 44, 9, 58, 1};
-const Batch kBatch{1, 11, kTokens.data(), kTokens.data()};
+const Batch kBatch = rows_of(1, 11, kTokens.data(), kTokens.data());
 
 std::vector<float> outputs(const v1::ModelConfig& config, const std::vector<store::SegmentFile>& files) {
   ThreadPool pool(2);
   ModelOptions options;
   options.method = Method::kLora;
-  options.max_length = 11;
+  options.max_tokens = options.max_length = 11;
   options.adapters = lora_targets(config, {Module::kQkv, Module::kOut, Module::kUp, Module::kDown}, 2, 4);
   const auto segments = store::Segments::open(files, store::Residency::kMapped);
   const auto model = Model::open(config, *segments, options, pool);
@@ -139,7 +139,7 @@ TEST(Storage, FullFineTuningTakesFloats) {
     ThreadPool pool(1);
     ModelOptions options;
     options.method = Method::kFull;
-    options.max_length = 11;
+    options.max_tokens = options.max_length = 11;
     const auto segments = store::Segments::open(files, store::Residency::kPrivate);
     const auto model = Model::open(config, *segments, options, pool);
     std::vector<float> all = {static_cast<float>(model->forward_backward(kBatch, 1, 0, {}).sum)};

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/test_folder.h"
@@ -36,6 +38,16 @@ inline v1::ModelConfig gpt2_config(uint32_t vocab, uint32_t hidden, uint32_t hea
   config.set_mlp_bias(true);
   config.set_tied_embeddings(true);
   return config;
+}
+
+// A batch of `rows` sequences of `length` tokens.
+inline Batch rows_of(uint32_t rows, uint32_t length, const int32_t* tokens, const int32_t* targets) {
+  static std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> all;
+  std::vector<uint32_t>& starts = all[{rows, length}];
+  if (starts.empty()) {
+    for (uint32_t row = 0; row <= rows; ++row) starts.push_back(row * length);
+  }
+  return {rows, starts.data(), tokens, targets};
 }
 
 // Writes a pack with the values that value_of(tensor) gives (a std::vector<float>) into folder.

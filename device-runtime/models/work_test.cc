@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint32_t kRows = 2, kLength = 13, kRank = 3;
 constexpr i64 kTokens = i64{kRows} * kLength;
+constexpr uint32_t kStarts[] = {0, kLength, 2 * kLength};
 constexpr Module kAll[] = {Module::kQkv, Module::kOut, Module::kUp, Module::kDown};
 
 struct Opened {
@@ -40,7 +41,7 @@ struct Opened {
       targets.push_back(i % 3 == 0 ? i : kNoLabel);
     }
   }
-  Batch batch() const { return {kRows, kLength, tokens.data(), targets.data()}; }
+  Batch batch() const { return rows_of(kRows, kLength, tokens.data(), targets.data()); }
   profile::Report step() {
     profile::start();
     model->forward_backward(batch(), 1, 0, {});
@@ -52,7 +53,7 @@ ModelOptions options_of(Method method, std::vector<v1::LoraTarget> adapters = {}
   ModelOptions options;
   options.method = method;
   options.adapters = std::move(adapters);
-  options.max_rows = kRows;
+  options.max_tokens = kTokens;
   options.max_length = kLength;
   return options;
 }
@@ -155,7 +156,7 @@ TEST(Work, NothingBelowTheLowestAdapterIsRead) {
       all.scratch.kernel = {workspace.data(), workspace.size()};
       for (i64 n = 0; n < kTokens; ++n) all.positions[n] = static_cast<int32_t>(n % kLength);
       const RopeTables rope = make_rope_tables(config, kLength, all.rope);
-      const nn::Pass pass{.pool = pool, .scratch = all.scratch, .batch = kRows, .time = kLength, .key = {},
+      const nn::Pass pass{.pool = pool, .scratch = all.scratch, .sequences = {kRows, kStarts}, .key = {},
                           .layer = 2, .positions = all.positions};
       const store::Pin values = opened.segments->pin(2);
       const Block block = bind_block(config, 1, {values}, adapters, rope);
@@ -165,7 +166,7 @@ TEST(Work, NothingBelowTheLowestAdapterIsRead) {
       const std::vector<float> dy = noise(6, x.size(), 1);
       std::copy(x.begin(), x.end(), saved.x);
       std::vector<float> y(x.size());
-      block_forward(pass, block, saved, nullptr, y.data());
+      block_forward(pass, block, saved, nullptr, CachedAttention::kTiles, y.data());
 
       static constexpr Stage kStages[] = {Stage::kQkv, Stage::kOut, Stage::kUp, Stage::kDown};
       const Stage lowest = kStages[static_cast<int>(module)];
@@ -219,7 +220,7 @@ TEST(Work, RowsWithoutALabelAreNotReadByTheHead) {
   const store::Memory workspace(nn::head_workspace(1, head, kTokens, true, false), "");
   nn::Scratch scratch;
   scratch.kernel = {workspace.data(), workspace.size()};
-  const nn::Pass pass{.pool = pool, .scratch = scratch, .batch = kRows, .time = kLength, .key = {}};
+  const nn::Pass pass{.pool = pool, .scratch = scratch, .sequences = {kRows, kStarts}, .key = {}};
   const auto channels = static_cast<size_t>(config.hidden_size());
   std::vector<float> hidden = noise(1, kTokens * channels, 1), d_hidden(hidden.size());
   for (size_t n = 0; n < static_cast<size_t>(kTokens); ++n) {

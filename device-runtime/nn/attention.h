@@ -26,7 +26,7 @@ struct KeyValueCache {
   i64 length = 0;  // rows filled
 };
 
-// qkv [N, (H + 2 Hkv) D] -> out [N, H D]. Saves logsumexp [B, H, T]; backward reads qkv and out too.
+// qkv [N, (H + 2 Hkv) D] -> out [N, H D]. Saves logsumexp [N * H]; backward reads qkv and out too.
 void attention_forward(const Pass& pass, const Attention& attention, const float* qkv, float* out,
                        float* logsumexp);
 void attention_backward(const Pass& pass, const Attention& attention, const float* qkv, const float* out,
@@ -35,11 +35,14 @@ void attention_backward(const Pass& pass, const Attention& attention, const floa
 // Puts the keys and values of qkv's rows behind those in the cache (the caller advances length for all layers
 // at once).
 void cache_keys_values(const Attention& attention, i64 rows, const float* qkv, const KeyValueCache& cache);
-// One token: its qkv row against the cache, which holds its own keys and values already at row cache.length.
+// The rows' queries against the cache, which holds their own keys and values already, from row cache.length on.
+void attention_append(const Pass& pass, const Attention& attention, i64 rows, const float* qkv,
+                      const KeyValueCache& cache, float* out);
+// The same for one row, quicker (kernels::attention_decode).
 void attention_next(const Pass& pass, const Attention& attention, const float* qkv,
                     const KeyValueCache& cache, float* out);
 
-size_t attention_workspace(int threads, const Attention& attention, i64 batch, i64 time);
+size_t attention_workspace(int threads, const Attention& attention, i64 tokens);
 size_t attention_next_workspace(const Attention& attention, i64 length);
 
 }  // namespace mft::nn

@@ -1,6 +1,6 @@
 // What every layer's pass needs besides its own tensors, and the memory that layers share.
-// Legend: B rows of a micro-batch, T tokens a row, N = B*T, C hidden, H heads, D head size, F MLP, r rank of
-// an adapter. Layers come as pairs, x_forward right above x_backward, each naming what it saves. Frozen
+// Legend: S sequences of a micro-batch, T tokens of one, N of all, C hidden, H heads, D head size, F MLP, r rank
+// of an adapter. Layers come as pairs, x_forward right above x_backward, each naming what it saves. Frozen
 // tensors have a null gradient pointer and get none. What these files do not do: own memory, know a model's
 // order of layers.
 #pragma once
@@ -40,8 +40,7 @@ struct Scratch {
 struct Pass {
   ThreadPool& pool;
   Scratch& scratch;
-  i64 batch = 0;              // B
-  i64 time = 0;               // T
+  kernels::Sequences sequences;
   float dropout = 0;          // 0 outside training
   float adapter_dropout = 0;  // 0 outside training
   kernels::DropoutSite key;   // seed, step, micro-batch
@@ -52,7 +51,7 @@ struct Pass {
   const int32_t* positions = nullptr;  // [N] of the tokens in their sequences
   kernels::Compute compute = kernels::Compute::kF32;  // of the products of linear layers and the head
 
-  i64 rows() const { return batch * time; }  // N
+  i64 rows() const { return sequences.tokens(); }  // N
   kernels::DropoutSite site(Site which, float probability) const {
     kernels::DropoutSite site = key;
     site.layer = layer;

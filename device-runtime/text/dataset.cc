@@ -21,17 +21,18 @@ void require_row(const Split& split, const std::string& what, const std::string&
 constexpr const char* kMoreText = "Give more text, or a shorter sequence length.";
 
 void start_batch(const Split& split, std::uint32_t rows, Batch& out) {
-  out.rows = rows;
-  out.row_tokens = split.row_tokens();
-  out.tokens.resize(std::size_t{rows} * out.row_tokens);
-  out.targets.resize(out.tokens.size());
+  out.starts.clear();
+  for (std::uint32_t row = 0; row <= rows; ++row) out.starts.push_back(row * split.row_tokens());
+  out.tokens.resize(out.starts.back());
+  out.targets.resize(out.starts.back());
   out.labels = 0;
 }
 
 void read_batch_row(const Split& split, std::uint64_t row, std::uint32_t to, Batch& out) {
-  std::int32_t* targets = out.targets.data() + std::size_t{to} * out.row_tokens;
-  split.read_row(row, out.tokens.data() + std::size_t{to} * out.row_tokens, targets);
-  out.labels += out.row_tokens - (targets[out.row_tokens - 1] == kNoTarget ? 1 : 0);
+  const std::uint32_t length = split.row_tokens();
+  std::int32_t* targets = out.targets.data() + out.starts[to];
+  split.read_row(row, out.tokens.data() + out.starts[to], targets);
+  out.labels += length - (targets[length - 1] == kNoTarget ? 1 : 0);
 }
 
 }  // namespace
@@ -120,8 +121,9 @@ Split whole_file(const TokenFile& file, std::uint32_t row_tokens, std::int32_t v
 
 void fill_in_order(const Split& split, std::uint64_t first, std::uint32_t rows, Batch& out) {
   const std::uint64_t left = first < split.rows() ? split.rows() - first : 0;
-  start_batch(split, static_cast<std::uint32_t>(std::min<std::uint64_t>(rows, left)), out);
-  for (std::uint32_t i = 0; i < out.rows; ++i) read_batch_row(split, first + i, i, out);
+  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(rows, left));
+  start_batch(split, count, out);
+  for (std::uint32_t i = 0; i < count; ++i) read_batch_row(split, first + i, i, out);
 }
 
 }  // namespace mft

@@ -43,11 +43,11 @@ class Split {
   std::uint32_t vocab_size_ = 0;
 };
 
+// Sequences of any lengths, one behind the other: a token sees those of its own sequence alone.
 struct Batch {
-  std::uint32_t rows = 0;             // B
-  std::uint32_t row_tokens = 0;       // T
-  std::vector<std::int32_t> tokens;   // [B, T]
-  std::vector<std::int32_t> targets;  // [B, T], kNoTarget where there is no label
+  std::vector<std::int32_t> tokens;   // [N]
+  std::vector<std::int32_t> targets;  // [N], kNoTarget where there is no label
+  std::vector<std::uint32_t> starts;  // [S + 1] where each sequence begins, and N; {0} when there is none
   std::uint64_t labels = 0;           // targets that are not kNoTarget
 };
 
@@ -69,8 +69,8 @@ class Dataset {
   void fill_train(std::uint64_t cursor, std::uint32_t rows, bool shuffle, std::uint64_t seed,
                   Batch& out) const;
 
-  // Validation rows first .. first + rows, in the order of the text; fewer at the end (out.rows says how
-  // many, 0: done).
+  // Validation rows first .. first + rows, in the order of the text; fewer at the end (out.tokens says
+  // how many, none: done).
   void fill_validation(std::uint64_t first, std::uint32_t rows, Batch& out) const;
 
  private:
@@ -83,7 +83,7 @@ class Dataset {
 // All tokens of a file, for evaluating it. Failure data.too-short when there are fewer than T.
 Split whole_file(const TokenFile& file, std::uint32_t row_tokens, std::int32_t vocab_size);
 
-// Rows first .. first + rows of a split in the order of the text, fewer at its end (out.rows says how many).
+// Rows first .. first + rows of a split in the order of the text, fewer at its end (out.tokens is empty behind it).
 void fill_in_order(const Split& split, std::uint64_t first, std::uint32_t rows, Batch& out);
 
 }  // namespace mft

@@ -73,13 +73,13 @@ TEST_F(DatasetTest, ValidationIsTheTailAndTrainDoesNotSeeIt) {
   EXPECT_EQ(batch.tokens, (Ids{76, 77, 78, 79}));
   EXPECT_EQ(batch.targets, (Ids{77, 78, 79, kNoTarget}));
   data.fill_validation(3, 4, batch);
-  EXPECT_EQ(batch.rows, 2u);  // fewer at the end
+  EXPECT_EQ(batch.starts, (std::vector<std::uint32_t>{0, 4, 8}));  // fewer at the end
   EXPECT_EQ(batch.tokens, (Ids{92, 93, 94, 95, 96, 97, 98, 99}));
   EXPECT_EQ(batch.targets.back(), kNoTarget);
   EXPECT_EQ(batch.labels, 7u);
   data.fill_validation(5, 4, batch);
-  EXPECT_EQ(batch.rows, 0u);
   EXPECT_TRUE(batch.tokens.empty());
+  EXPECT_EQ(batch.starts, std::vector<std::uint32_t>{0});
 }
 
 TEST_F(DatasetTest, ValidationFromItsOwnFile) {

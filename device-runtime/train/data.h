@@ -26,7 +26,8 @@ Dataset open_dataset(RunContext& context);
 
 inline models::Batch view(const Batch& batch) {
   static_assert(kNoTarget == models::kNoLabel);
-  return {batch.rows, batch.row_tokens, batch.tokens.data(), batch.targets.data()};
+  return {static_cast<std::uint32_t>(batch.starts.size() - 1), batch.starts.data(), batch.tokens.data(),
+          batch.targets.data()};
 }
 
 }  // namespace mft::train

@@ -92,7 +92,7 @@ Curve train(const v1::ModelConfig& config, models::Method method, int threads) {
   });
   models::ModelOptions options;
   options.method = method;
-  options.max_rows = kRows;
+  options.max_tokens = kRows * kLength;
   options.max_length = kLength;
   options.seed = 3;
   if (method == models::Method::kLora) {
@@ -113,7 +113,7 @@ Curve train(const v1::ModelConfig& config, models::Method method, int threads) {
       const auto next = static_cast<int32_t>((i + index) % config.vocab_size());
       targets[i] = i % 5 == index % 5 ? models::kNoLabel : next;
     }
-    return models::Batch{kRows, kLength, tokens.data(), targets.data()};
+    return models::rows_of(kRows, kLength, tokens.data(), targets.data());
   });
 }
 

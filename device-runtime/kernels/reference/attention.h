@@ -10,7 +10,7 @@
 
 namespace mft::kernels::reference {
 
-// One (batch, head): probabilities of query t over keys [first, t], before dropout, and their logsumexp.
+// One head of one sequence: probabilities of query t over keys [first, t], before dropout, and their logsumexp.
 template <class T>
 double attention_row(const AttentionShape& s, const T* q, const T* keys, i64 ld, i64 t, i64 first,
                      std::vector<double>& p) {
@@ -37,33 +37,41 @@ inline i64 first_key(const AttentionShape& s, i64 t) {
   return s.window > 0 ? std::max<i64>(0, t - s.window + 1) : 0;
 }
 
-// The element index of probability (b, h, t, j) for dropout: rows are padded to a multiple of 16.
-inline i64 probability_index(const AttentionShape& s, i64 b, i64 h, i64 t, i64 j) {
-  const i64 padded = (s.time + 15) / 16 * 16;
-  return ((b * s.heads + h) * s.time + t) * padded + j;
+// The element index of probability (sequence, h, t, j) for dropout: sequence by sequence, each [H, T, T] with
+// rows padded to a multiple of 16.
+inline i64 probability_index(const AttentionShape& s, const Sequences& sequences, i64 sequence, i64 h, i64 t,
+                             i64 j) {
+  const auto padded = [](i64 time) { return (time + 15) / 16 * 16; };
+  i64 before = 0;
+  for (i64 i = 0; i < sequence; ++i) {
+    before += s.heads * sequences.length(i) * padded(sequences.length(i));
+  }
+  const i64 time = sequences.length(sequence);
+  return before + (h * time + t) * padded(time) + j;
 }
 
 template <class T>
-void attention_forward(const AttentionShape& s, const T* qkv, i64 ld_qkv, T* out, i64 ld_out, T* logsumexp,
-                       const DropoutSite& dropout) {
+void attention_forward(const AttentionShape& s, const Sequences& sequences, const T* qkv, i64 ld_qkv, T* out,
+                       i64 ld_out, T* logsumexp, const DropoutSite& dropout) {
   const i64 D = s.head_dim, group = s.heads / s.kv_heads;
-  std::vector<double> p(static_cast<std::size_t>(s.time));
-  for (i64 b = 0; b < s.batch; ++b) {
+  for (i64 b = 0; b < sequences.count; ++b) {
+    const i64 start = sequences.starts[b], time = sequences.length(b);
+    std::vector<double> p(static_cast<std::size_t>(time));
     for (i64 h = 0; h < s.heads; ++h) {
-      const T* base = qkv + b * s.time * ld_qkv;
+      const T* base = qkv + start * ld_qkv;
       const T* keys = base + (s.heads + h / group) * D;
       const T* values = base + (s.heads + s.kv_heads + h / group) * D;
-      for (i64 t = 0; t < s.time; ++t) {
+      for (i64 t = 0; t < time; ++t) {
         const i64 first = first_key(s, t);
         const double lse = attention_row(s, base + t * ld_qkv + h * D, keys, ld_qkv, t, first, p);
-        logsumexp[(b * s.heads + h) * s.time + t] = static_cast<T>(lse);
+        logsumexp[start * s.heads + h * time + t] = static_cast<T>(lse);
         for (i64 d = 0; d < D; ++d) {
           double sum = 0;
           for (i64 j = first; j <= t; ++j) {
-            sum += p[static_cast<std::size_t>(j)] * keep_factor(dropout, probability_index(s, b, h, t, j)) *
+            sum += p[static_cast<std::size_t>(j)] * keep_factor(dropout, probability_index(s, sequences, b, h, t, j)) *
                    static_cast<double>(values[j * ld_qkv + d]);
           }
-          out[(b * s.time + t) * ld_out + h * D + d] = static_cast<T>(sum);
+          out[(start + t) * ld_out + h * D + d] = static_cast<T>(sum);
         }
       }
     }
@@ -71,31 +79,32 @@ void attention_forward(const AttentionShape& s, const T* qkv, i64 ld_qkv, T* out
 }
 
 template <class T>
-void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const T* d_out, i64 ld_d_out,
-                        T* d_qkv, i64 ld_d_qkv, const DropoutSite& dropout) {
+void attention_backward(const AttentionShape& s, const Sequences& sequences, const T* qkv, i64 ld_qkv,
+                        const T* d_out, i64 ld_d_out, T* d_qkv, i64 ld_d_qkv, const DropoutSite& dropout) {
   const i64 D = s.head_dim, group = s.heads / s.kv_heads, width = (s.heads + 2 * s.kv_heads) * D;
-  std::vector<double> p(static_cast<std::size_t>(s.time)), dp(p);
-  std::vector<double> sums(static_cast<std::size_t>(s.batch * s.time * width));
+  std::vector<double> sums(static_cast<std::size_t>(sequences.tokens() * width));
   const auto at = [&](i64 row, i64 column) -> double& {
     return sums[static_cast<std::size_t>(row * width + column)];
   };
-  for (i64 b = 0; b < s.batch; ++b) {
+  for (i64 b = 0; b < sequences.count; ++b) {
+    const i64 start = sequences.starts[b], time = sequences.length(b);
+    std::vector<double> p(static_cast<std::size_t>(time)), dp(p);
     for (i64 h = 0; h < s.heads; ++h) {
-      const T* base = qkv + b * s.time * ld_qkv;
+      const T* base = qkv + start * ld_qkv;
       const i64 kc = (s.heads + h / group) * D, vc = (s.heads + s.kv_heads + h / group) * D;
-      for (i64 t = 0; t < s.time; ++t) {
+      for (i64 t = 0; t < time; ++t) {
         const i64 first = first_key(s, t);
         const T* q = base + t * ld_qkv + h * D;
-        const T* dy = d_out + (b * s.time + t) * ld_d_out + h * D;
+        const T* dy = d_out + (start + t) * ld_d_out + h * D;
         const double lse = attention_row(s, q, base + kc, ld_qkv, t, first, p);
         double mean = 0;
         for (i64 j = first; j <= t; ++j) {
           const auto i = static_cast<std::size_t>(j);
-          const double keep = keep_factor(dropout, probability_index(s, b, h, t, j));
+          const double keep = keep_factor(dropout, probability_index(s, sequences, b, h, t, j));
           double sum = 0;
           for (i64 d = 0; d < D; ++d) {
             sum += static_cast<double>(dy[d]) * static_cast<double>(base[j * ld_qkv + vc + d]);
-            at(b * s.time + j, vc + d) += p[i] * keep * static_cast<double>(dy[d]);
+            at(start + j, vc + d) += p[i] * keep * static_cast<double>(dy[d]);
           }
           dp[i] = sum * keep;
           mean += p[i] * dp[i];
@@ -106,14 +115,14 @@ void attention_backward(const AttentionShape& s, const T* qkv, i64 ld_qkv, const
           double ds = p[i] * (dp[i] - mean) * static_cast<double>(s.scale);
           if (s.softcap > 0) ds *= 1 - std::pow((std::log(p[i]) + lse) / static_cast<double>(s.softcap), 2);
           for (i64 d = 0; d < D; ++d) {
-            at(b * s.time + t, h * D + d) += ds * static_cast<double>(base[j * ld_qkv + kc + d]);
-            at(b * s.time + j, kc + d) += ds * static_cast<double>(q[d]);
+            at(start + t, h * D + d) += ds * static_cast<double>(base[j * ld_qkv + kc + d]);
+            at(start + j, kc + d) += ds * static_cast<double>(q[d]);
           }
         }
       }
     }
   }
-  for (i64 row = 0; row < s.batch * s.time; ++row) {
+  for (i64 row = 0; row < sequences.tokens(); ++row) {
     for (i64 c = 0; c < width; ++c) d_qkv[row * ld_d_qkv + c] = static_cast<T>(at(row, c));
   }
 }

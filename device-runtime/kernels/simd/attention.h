@@ -62,10 +62,11 @@ MFT_INLINE void cap_scores(float* scores, i64 end, float scale, float softcap) {
 }
 
 // Multiplies probabilities [0, end) of query q by their dropout factors (reference: probability_index), and
-// what follows up to the end of the last group of lanes.
-MFT_INLINE void drop(const AttentionShape& s, const DropoutFactors& dropout, i64 b, i64 h, i64 q, i64 key,
-                     i64 end, float* probabilities) {
-  const i64 first = ((b * s.heads + h) * s.time + q) * padded(s.time, kLanes) + key;
+// what follows up to the end of the last group of lanes. Args: AttentionForwardArgs or AttentionBackwardArgs.
+template <class Args>
+MFT_INLINE void drop(const Args& a, const DropoutFactors& dropout, i64 h, i64 q, i64 key, i64 end,
+                     float* probabilities) {
+  const i64 first = a.first_probability + (h * a.time + q) * padded(a.time, kLanes) + key;
   alignas(64) float factors[64];
   for (i64 j = 0; j < end; j += 64) {
     dropout.sixty_four(first + j, factors);
@@ -76,11 +77,11 @@ MFT_INLINE void drop(const AttentionShape& s, const DropoutFactors& dropout, i64
 }
 
 i64 attention_scratch(const AttentionShape& shape);
-void attention_forward(const AttentionForwardArgs& args, i64 b, i64 h, i64 tile, float* scratch);
-void attention_backward(const AttentionBackwardArgs& args, i64 b, i64 kv, float* scratch);
-void attention_backward_keys(const AttentionBackwardArgs& args, i64 b, i64 kv, i64 tile, float* scratch);
-void attention_backward_queries(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile, float* scratch);
-void attention_delta(const AttentionBackwardArgs& args, i64 b, i64 h, i64 tile);
+void attention_forward(const AttentionForwardArgs& args, i64 h, i64 tile, float* scratch);
+void attention_backward(const AttentionBackwardArgs& args, i64 kv, float* scratch);
+void attention_backward_keys(const AttentionBackwardArgs& args, i64 kv, i64 tile, float* scratch);
+void attention_backward_queries(const AttentionBackwardArgs& args, i64 h, i64 tile, float* scratch);
+void attention_delta(const AttentionBackwardArgs& args, i64 h, i64 tile);
 void attention_decode(i64 length, i64 D, float scale, float softcap, const float* q, const float* keys,
                       const float* values, i64 ld, float* scores, float* out);
 

@@ -9,8 +9,8 @@ namespace {
 
 class Backward {
  public:
-  Backward(const AttentionBackwardArgs& args, i64 b, float* memory)
-      : a_(args), s_(args.shape), dropout_(args.dropout), b_(b), D_(args.shape.head_dim) {
+  Backward(const AttentionBackwardArgs& args, float* memory)
+      : a_(args), s_(args.shape), dropout_(args.dropout), D_(args.shape.head_dim) {
     ScratchFloats scratch(memory);
     const i64 rows = kAttentionTile * D_, columns = kAttentionTile * padded(D_, kAttentionTile);
     q_rows_ = scratch.take(rows);
@@ -28,9 +28,9 @@ class Backward {
   void take_queries(i64 h, i64 tile) {
     h_ = h;
     query_ = tile * kAttentionTile;
-    rows_ = smaller(kAttentionTile, s_.time - query_);
-    const float* const q = a_.qkv + (b_ * s_.time + query_) * a_.ld_qkv + h * D_;
-    const float* const dout = a_.d_out + (b_ * s_.time + query_) * a_.ld_d_out + h * D_;
+    rows_ = smaller(kAttentionTile, a_.time - query_);
+    const float* const q = a_.qkv + query_ * a_.ld_qkv + h * D_;
+    const float* const dout = a_.d_out + query_ * a_.ld_d_out + h * D_;
     pack_rows(q, DType::kF32, a_.ld_qkv, rows_, D_, kTileRows, q_rows_);
     pack_rows(dout, DType::kF32, a_.ld_d_out, rows_, D_, kTileRows, dout_rows_);
     pack_columns(q, DType::kF32, a_.ld_qkv, D_, rows_, kTileColumns, q_columns_);
@@ -40,8 +40,8 @@ class Backward {
   void take_keys(i64 kv, i64 tile) {
     kv_ = kv;
     key_ = tile * kAttentionTile;
-    keys_ = smaller(kAttentionTile, s_.time - key_);
-    const float* const k = a_.qkv + (b_ * s_.time + key_) * a_.ld_qkv + (s_.heads + kv) * D_;
+    keys_ = smaller(kAttentionTile, a_.time - key_);
+    const float* const k = a_.qkv + key_ * a_.ld_qkv + (s_.heads + kv) * D_;
     const float* const v = k + s_.kv_heads * D_;
     pack_rows(k, DType::kF32, a_.ld_qkv, keys_, D_, kTileColumns, k_rows_);
     pack_rows(v, DType::kF32, a_.ld_qkv, keys_, D_, kTileColumns, v_rows_);
@@ -52,7 +52,7 @@ class Backward {
   void compute() {
     gemm_block(rows_, keys_, D_, q_rows_, k_rows_, p_, kAttentionTile, {});
     gemm_block(rows_, keys_, D_, dout_rows_, v_rows_, ds_, kAttentionTile, {});
-    const i64 head = (b_ * s_.heads + h_) * s_.time;
+    const i64 head = h_ * a_.time;
     for (i64 r = 0; r < rows_; ++r) {
       const i64 q = query_ + r;
       compute_row(q, a_.logsumexp[head + q], a_.delta[head + q], p_ + r * kAttentionTile,
@@ -62,12 +62,12 @@ class Backward {
 
   void add_to_queries(bool first) {
     pack_rows(ds_, DType::kF32, kAttentionTile, rows_, keys_, kTileRows, packed_);
-    float* const dq = a_.d_qkv + (b_ * s_.time + query_) * a_.ld_d_qkv + h_ * D_;
+    float* const dq = a_.d_qkv + query_ * a_.ld_d_qkv + h_ * D_;
     gemm_block(rows_, D_, keys_, packed_, k_columns_, dq, a_.ld_d_qkv, epilogue(first));
   }
 
   void add_to_keys(bool first) {
-    float* const dk = a_.d_qkv + (b_ * s_.time + key_) * a_.ld_d_qkv + (s_.heads + kv_) * D_;
+    float* const dk = a_.d_qkv + key_ * a_.ld_d_qkv + (s_.heads + kv_) * D_;
     float* const dv = dk + s_.kv_heads * D_;
     pack_columns(p_, DType::kF32, kAttentionTile, keys_, rows_, kTileRows, packed_);
     gemm_block(keys_, D_, rows_, packed_, dout_columns_, dv, a_.ld_d_qkv, epilogue(first));
@@ -93,14 +93,14 @@ class Backward {
       // Beyond the keys ds holds what an earlier tile left; times a probability of 0 it must not become NaN.
       for (i64 j = keys_; j < end; ++j) ds[j] = 0.0f;
       const Lanes scale = set(s_.scale), offset = set(-lse), mean = set(delta);
-      if (dropout_.active()) drop(s_, dropout_, b_, h_, q, key_, end, ds);
+      if (dropout_.active()) drop(a_, dropout_, h_, q, key_, end, ds);
       if (capped) {
         capped_gradients(end, offset, mean, p, ds);
       } else {
         for (i64 j = 0; j < end; j += kLanes) store(exp(fma(load(p + j), scale, offset)), p + j);
         for (i64 j = 0; j < end; j += kLanes) gradient(p + j, scale, mean, ds + j);
       }
-      if (dropout_.active()) drop(s_, dropout_, b_, h_, q, key_, end, p);
+      if (dropout_.active()) drop(a_, dropout_, h_, q, key_, end, p);
     }
     for (i64 j = end; j < keys_; ++j) p[j] = ds[j] = 0.0f;
     if (q > 0 && s_.window != 1) return;
@@ -128,14 +128,14 @@ class Backward {
   const AttentionBackwardArgs& a_;
   const AttentionShape& s_;
   DropoutFactors dropout_;
-  i64 b_, D_;
+  i64 D_;
   i64 h_ = 0, query_ = 0, rows_ = 0;
   i64 kv_ = 0, key_ = 0, keys_ = 0;
   float *q_rows_, *dout_rows_, *k_rows_, *v_rows_, *q_columns_, *dout_columns_, *k_columns_, *p_, *ds_,
       *packed_;
 };
 
-MFT_INLINE i64 tiles_of(const AttentionShape& s) { return (s.time + kAttentionTile - 1) / kAttentionTile; }
+MFT_INLINE i64 tiles_of(const AttentionBackwardArgs& a) { return (a.time + kAttentionTile - 1) / kAttentionTile; }
 
 }  // namespace
 
@@ -145,23 +145,23 @@ i64 attention_scratch(const AttentionShape& shape) {
          3 * kTileArea;
 }
 
-void attention_delta(const AttentionBackwardArgs& a, i64 b, i64 h, i64 tile) {
+void attention_delta(const AttentionBackwardArgs& a, i64 h, i64 tile) {
   const AttentionShape& s = a.shape;
-  const i64 end = smaller(s.time, (tile + 1) * kAttentionTile);
+  const i64 end = smaller(a.time, (tile + 1) * kAttentionTile);
   for (i64 q = tile * kAttentionTile; q < end; ++q) {
-    const float* const out = a.out + (b * s.time + q) * a.ld_out + h * s.head_dim;
-    const float* const d_out = a.d_out + (b * s.time + q) * a.ld_d_out + h * s.head_dim;
+    const float* const out = a.out + q * a.ld_out + h * s.head_dim;
+    const float* const d_out = a.d_out + q * a.ld_d_out + h * s.head_dim;
     Lanes dot = set(0.0f);
     for_lanes(s.head_dim, [&](i64 i, auto n) { dot = fma(load(out + i, n), load(d_out + i, n), dot); });
-    a.delta[(b * s.heads + h) * s.time + q] = sum(dot);
+    a.delta[h * a.time + q] = sum(dot);
   }
 }
 
-void attention_backward(const AttentionBackwardArgs& a, i64 b, i64 kv, float* memory) {
-  Backward work(a, b, memory);
+void attention_backward(const AttentionBackwardArgs& a, i64 kv, float* memory) {
+  Backward work(a, memory);
   const i64 group = a.shape.heads / a.shape.kv_heads;
   for (i64 h = kv * group; h < (kv + 1) * group; ++h) {
-    for (i64 i = 0; i < tiles_of(a.shape); ++i) {
+    for (i64 i = 0; i < tiles_of(a); ++i) {
       work.take_queries(h, i);
       const i64 first = first_key_tile(a.shape, i * kAttentionTile);
       for (i64 j = first; j <= i; ++j) {
@@ -175,12 +175,12 @@ void attention_backward(const AttentionBackwardArgs& a, i64 b, i64 kv, float* me
   }
 }
 
-void attention_backward_keys(const AttentionBackwardArgs& a, i64 b, i64 kv, i64 tile, float* memory) {
-  Backward work(a, b, memory);
+void attention_backward_keys(const AttentionBackwardArgs& a, i64 kv, i64 tile, float* memory) {
+  Backward work(a, memory);
   const i64 group = a.shape.heads / a.shape.kv_heads;
   work.take_keys(kv, tile);
   for (i64 h = kv * group; h < (kv + 1) * group; ++h) {
-    for (i64 i = tile; i < tiles_of(a.shape); ++i) {
+    for (i64 i = tile; i < tiles_of(a); ++i) {
       if (first_key_tile(a.shape, i * kAttentionTile) > tile) break;
       work.take_queries(h, i);
       work.compute();
@@ -189,8 +189,8 @@ void attention_backward_keys(const AttentionBackwardArgs& a, i64 b, i64 kv, i64 
   }
 }
 
-void attention_backward_queries(const AttentionBackwardArgs& a, i64 b, i64 h, i64 tile, float* memory) {
-  Backward work(a, b, memory);
+void attention_backward_queries(const AttentionBackwardArgs& a, i64 h, i64 tile, float* memory) {
+  Backward work(a, memory);
   work.take_queries(h, tile);
   const i64 first = first_key_tile(a.shape, tile * kAttentionTile);
   for (i64 j = first; j <= tile; ++j) {

@@ -49,9 +49,9 @@ void scale_row(float* row, i64 n, float factor) {
 
 }  // namespace
 
-void attention_forward(const AttentionForwardArgs& a, i64 b, i64 h, i64 tile, float* memory) {
+void attention_forward(const AttentionForwardArgs& a, i64 h, i64 tile, float* memory) {
   const AttentionShape& s = a.shape;
-  const i64 D = s.head_dim, T = s.time, kv = h / (s.heads / s.kv_heads);
+  const i64 D = s.head_dim, T = a.time, kv = h / (s.heads / s.kv_heads);
   ScratchFloats scratch(memory);
   float* const q_packed = scratch.take(kAttentionTile * D);
   float* const k_packed = scratch.take(kAttentionTile * D);
@@ -61,39 +61,41 @@ void attention_forward(const AttentionForwardArgs& a, i64 b, i64 h, i64 tile, fl
   float* const sums = scratch.take(kAttentionTile * D);
 
   const i64 query = tile * kAttentionTile, rows = smaller(kAttentionTile, T - query);
-  const float* const top = a.qkv + b * T * a.ld_qkv;
-  const float* const keys_top = top + (s.heads + kv) * D;
-  const float* const values_top = top + (s.heads + s.kv_heads + kv) * D;
+  const float* const keys_top = a.keys + kv * D;
+  const float* const values_top = a.values + kv * D;
   const DropoutFactors dropout(a.dropout);
   RowState state[kAttentionTile];
   for (i64 r = 0; r < rows; ++r) state[r] = {kMinusInfinity, 0.0f};
 
-  pack_rows(top + query * a.ld_qkv + h * D, DType::kF32, a.ld_qkv, rows, D, kTileRows, q_packed);
-  const i64 first = first_key_tile(s, query) * kAttentionTile;
-  for (i64 key = first; key < query + rows; key += kAttentionTile) {
-    const i64 keys = smaller(kAttentionTile, query + rows - key);
-    pack_rows(keys_top + key * a.ld_qkv, DType::kF32, a.ld_qkv, keys, D, kTileColumns, k_packed);
+  pack_rows(a.q + query * a.ld_q + h * D, DType::kF32, a.ld_q, rows, D, kTileRows, q_packed);
+  // Key tiles begin at multiples of their size wherever the queries begin: the same bits in every chunk.
+  const i64 position = a.position + query;
+  const i64 first = first_key_tile(s, position) * kAttentionTile;
+  for (i64 key = first; key < position + rows; key += kAttentionTile) {
+    const i64 keys = smaller(kAttentionTile, position + rows - key);
+    pack_rows(keys_top + key * a.ld_kv, DType::kF32, a.ld_kv, keys, D, kTileColumns, k_packed);
     gemm_block(rows, keys, D, q_packed, k_packed, scores, kAttentionTile, {});
     for (i64 r = 0; r < rows; ++r) {
       float* const row = scores + r * kAttentionTile;
-      const Seen seen = seen_keys(s, query + r, key, keys);
+      const Seen seen = seen_keys(s, position + r, key, keys);
       const float correction = soften(row, seen, keys, s.scale, s.softcap, state[r]);
       if (key > first) scale_row(sums + r * D, D, correction);
-      if (dropout.active()) drop(s, dropout, b, h, query + r, key, keys, row);
+      if (dropout.active()) drop(a, dropout, h, query + r, key, keys, row);
     }
     pack_rows(scores, DType::kF32, kAttentionTile, rows, keys, kTileRows, p_packed);
-    pack_columns(values_top + key * a.ld_qkv, DType::kF32, a.ld_qkv, D, keys, kTileColumns, v_packed);
+    pack_columns(values_top + key * a.ld_kv, DType::kF32, a.ld_kv, D, keys, kTileColumns, v_packed);
     BlockEpilogue e;
     e.accumulate = key > first;
     gemm_block(rows, D, keys, p_packed, v_packed, sums, D, e);
   }
   for (i64 r = 0; r < rows; ++r) {
     const Lanes total = set(state[r].sum);
-    float* const out = a.out + (b * T + query + r) * a.ld_out + h * D;
+    float* const out = a.out + (query + r) * a.ld_out + h * D;
     for_lanes(D,
               [&](i64 i, auto count) { store(div(load(sums + r * D + i, count), total), out + i, count); });
+    if (a.logsumexp == nullptr) continue;
     const double lse = static_cast<double>(state[r].largest) + math::log(static_cast<double>(state[r].sum));
-    a.logsumexp[(b * s.heads + h) * T + query + r] = static_cast<float>(lse);
+    a.logsumexp[h * T + query + r] = static_cast<float>(lse);
   }
 }
 

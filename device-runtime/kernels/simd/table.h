@@ -61,18 +61,24 @@ struct RmsNormRows {
   float eps;
   bool plus_one, add_dx;
 };
-// One tile of attention: query rows [row, row + rows) of head h of batch b.
+// Attention of one sequence: pointers are to its first row, and to its first head.
 struct AttentionForwardArgs {
   AttentionShape shape;
-  const float* qkv;
-  i64 ld_qkv;
+  i64 time;      // queries
+  i64 position;  // of the first query; keys and values are those of all positions from 0 on
+  const float* q;
+  i64 ld_q;
+  const float *keys, *values;
+  i64 ld_kv;
   float* out;
   i64 ld_out;
-  float* logsumexp;
+  float* logsumexp;  // [H, T]; null: not wanted
   DropoutSite dropout;
+  i64 first_probability;  // number of the sequence's first element for dropout; position is 0 then
 };
 struct AttentionBackwardArgs {
   AttentionShape shape;
+  i64 time;
   const float* qkv;
   i64 ld_qkv;
   const float* out;
@@ -82,8 +88,9 @@ struct AttentionBackwardArgs {
   i64 ld_d_out;
   float* d_qkv;
   i64 ld_d_qkv;
-  float* delta;  // [B, H, T]: d_out . out of each query
+  float* delta;  // [H, T]: d_out . out of each query
   DropoutSite dropout;
+  i64 first_probability;
 };
 
 struct Table {
@@ -119,14 +126,13 @@ struct Table {
 
   // Bytes of scratch that one worker needs for the tile functions of attention.
   i64 (*attention_scratch)(const AttentionShape&);
-  void (*attention_forward)(const AttentionForwardArgs&, i64 b, i64 h, i64 tile, float* scratch);
-  // One pass over all tiles of key/value head kv of batch b: its d_k and d_v and the d_q of the heads that
-  // share it.
-  void (*attention_backward)(const AttentionBackwardArgs&, i64 b, i64 kv, float* scratch);
+  void (*attention_forward)(const AttentionForwardArgs&, i64 h, i64 tile, float* scratch);
+  // One pass over all tiles of key/value head kv: its d_k and d_v and the d_q of the heads that share it.
+  void (*attention_backward)(const AttentionBackwardArgs&, i64 kv, float* scratch);
   // The same in two kinds of tiles, for when there are few heads: d_k and d_v of key tile, d_q of query tile.
-  void (*attention_backward_keys)(const AttentionBackwardArgs&, i64 b, i64 kv, i64 tile, float* scratch);
-  void (*attention_backward_queries)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile, float* scratch);
-  void (*attention_delta)(const AttentionBackwardArgs&, i64 b, i64 h, i64 tile);
+  void (*attention_backward_keys)(const AttentionBackwardArgs&, i64 kv, i64 tile, float* scratch);
+  void (*attention_backward_queries)(const AttentionBackwardArgs&, i64 h, i64 tile, float* scratch);
+  void (*attention_delta)(const AttentionBackwardArgs&, i64 h, i64 tile);
   // One head of a single query over `length` keys; scores [length + 16].
   void (*attention_decode)(i64 length, i64 D, float scale, float softcap, const float* q, const float* keys,
                            const float* values, i64 ld, float* scores, float* out);
