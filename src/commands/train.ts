@@ -25,7 +25,8 @@ export default class Train extends BaseCommand {
     prose(`Pushes what the phone lacks, starts the training there and shows it while it goes. The run goes on without this
 computer: ^C leaves it (once; twice: at once), \`mft attach RUN\` comes back, \`mft stop RUN\` ends it.
 
-The training text is a UTF-8 file here, or one that is on the phone already and never leaves it: device:/sdcard/notes.txt
+The data is a text in UTF-8, or JSON Lines: texts, prompts with completions, conversations, questions with choices, token
+ids (docs/data.md); a file here, or one that is on the phone already and never leaves it: device:/sdcard/notes.txt
 
 Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left with ^C; 2 to 4 before it began (docs/errors.md).`);
   static override examples = [
@@ -66,7 +67,7 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     }),
     data: Flags.string({
       helpValue: 'FILE',
-      summary: 'The training text; device:/PATH is a file on the phone.',
+      summary: 'A text, or JSON Lines; device:/PATH is a file on the phone.',
     }),
     config: Flags.string({
       char: 'c',
@@ -118,8 +119,8 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     const adapter = init_adapter === undefined ? undefined : adapterFolder(store, init_adapter);
     if (adapter !== undefined) config.lora.init_adapter = adapter.dir;
     const model = flags.model ?? adapter?.model;
-    if (flags['dry-run']) return await this.preview(store, model, config);
     const { data } = flags;
+    if (flags['dry-run']) return await this.preview(store, model, config, data);
     if (model === undefined) throw adapter === undefined ? missingModel() : missingBase();
     if (data === undefined) throw missingData();
     const device = await openDevice(flags);
@@ -151,8 +152,9 @@ Exit codes: 0 finished, 5 failed, 6 contact lost, 7 stopped on request, 130 left
     store: RunStore,
     model: string | undefined,
     config: ResolvedConfig,
+    data: string | undefined,
   ): Promise<unknown> {
-    const plan = model === undefined ? undefined : await previewTraining({ store, model, config });
+    const plan = model === undefined ? undefined : await previewTraining({ store, model, config, data });
     if (!this.jsonEnabled()) {
       this.log(printConfig(config).trimEnd());
       if (plan) for (const [name, value] of previewFacts(plan)) this.log(`# ${name}: ${value}`);
@@ -203,6 +205,6 @@ function missingData(): MftError {
   return new MftError('--data is missing', {
     code: 'usage.command-line',
     exit: ExitCode.usage,
-    suggestions: ['Give a UTF-8 text file.', 'mft train --help'],
+    suggestions: ['Give a text in UTF-8, or JSON Lines (docs/data.md).', 'mft train --help'],
   });
 }

@@ -4,9 +4,9 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { ExitCode, MftError, messageOf } from '../base/errors.ts';
+import { ExitCode, MftError } from '../base/errors.ts';
 import type { Operation } from '../base/progress.ts';
+import { openData } from './open.ts';
 
 export interface TextFile {
   path: string;
@@ -24,7 +24,7 @@ const LINE_FEED = 0x0a;
  * @throws MftError data.not-found, data.not-a-file, data.unreadable, data.empty, data.not-utf8 (with byte offset and line).
  */
 export async function inspectTextFile(path: string, operation: Operation = {}): Promise<TextFile> {
-  const file = await openText(path);
+  const file = await openData(path);
   try {
     const total = (await file.stat()).size;
     const hash = createHash('sha256');
@@ -65,29 +65,6 @@ export async function inspectTextFile(path: string, operation: Operation = {}): 
   } finally {
     await file.close();
   }
-}
-
-async function openText(path: string): Promise<FileHandle> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (cause) {
-    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-    throw new MftError(missing ? `there is no file ${path}` : `${path} can't be read: ${messageOf(cause)}`, {
-      code: missing ? 'data.not-found' : 'data.unreadable',
-      exit: ExitCode.usage,
-      suggestions: ['Check the path given to --data.'],
-      cause,
-    });
-  }
-  const stat = await file.stat();
-  if (stat.isFile()) return file;
-  await file.close();
-  throw new MftError(`${path} is ${stat.isDirectory() ? 'a folder' : 'not a regular file'}`, {
-    code: 'data.not-a-file',
-    exit: ExitCode.usage,
-    suggestions: ['Give one UTF-8 text file.'],
-  });
 }
 
 /** Length of the longest prefix that does not end inside a UTF-8 sequence (as far as lead bytes tell). */

@@ -26,39 +26,69 @@ export interface Pieces {
   systemUntrimmed: boolean;
 }
 
-/** The same text, or a refusal, as device-runtime/text/chat_record.cc. */
+/** What was expected in a conversation, and what stands there: as device-runtime/text/chat_record.cc says it. */
+export interface Fault {
+  expected: string;
+  found: string;
+}
+
+/** Why a conversation can't be rendered by the pieces; undefined: it can. */
+export function faultOf(pieces: Pieces, messages: readonly ChatMessage[]): Fault | undefined {
+  let wasUser = false;
+  let waits = false; // a system message, for the first user message
+  for (const [i, { role }] of messages.entries()) {
+    if (role === 'system') {
+      if (i > 0) return { expected: 'a system message as the first only', found: 'one further behind' };
+      if (!pieces.systemInUser && !pieces.system.supported) return refusedRole(role);
+      waits = pieces.systemInUser;
+      continue;
+    }
+    if (role !== 'user' && role !== 'assistant')
+      return { expected: '"system", "user" or "assistant" as "role"', found: 'another' };
+    const isUser = role === 'user';
+    if (pieces.alternate && isUser === wasUser) {
+      const expected = isUser
+        ? "an assistant's message after a user's"
+        : "a user's message first, and after each of the assistant's";
+      return { expected, found: `role "${role}"` };
+    }
+    if (waits && !isUser)
+      return { expected: "a user's message after the system message", found: 'role "assistant"' };
+    if (!pieces[role].supported) return refusedRole(role);
+    wasUser = isUser;
+    waits = false;
+  }
+  if (messages.length === 0) return { expected: 'at least one message', found: 'an empty list' };
+  return waits ? { expected: "a user's message after the system message", found: 'none' } : undefined;
+}
+
+function refusedRole(role: string): Fault {
+  return {
+    expected: "a role that the model's chat template has",
+    found: `role "${role}", which it refuses`,
+  };
+}
+
+/** The text, or a refusal, as the phone makes it. */
 export function renderPieces(
   pieces: Pieces,
   messages: readonly ChatMessage[],
   addGenerationPrompt: boolean,
 ): Rendering {
-  if (messages.length === 0) return { refused: 'there is no message' };
-  let text = pieces.begin;
-  let waiting: string | undefined; // a system message that stands in the first user message
-  let last: string | undefined;
-  for (const [i, { role, content: raw }] of messages.entries()) {
-    if (i === 0 && role !== 'system') text += pieces.defaultSystem;
+  const fault = faultOf(pieces, messages);
+  if (fault !== undefined) return { refused: `expected ${fault.expected}, found ${fault.found}` };
+  let text = pieces.begin + (messages[0]?.role === 'system' ? '' : pieces.defaultSystem);
+  let joint = ''; // what of a system message stands in the user message that comes
+  for (const { role, content: raw } of messages) {
     const isTrimmed = pieces.trim && !(pieces.systemUntrimmed && role === 'system');
     const content = isTrimmed ? strip(raw) : raw;
-    if (role === 'system') {
-      if (i > 0) return { refused: 'a system message may stand first only' };
-      if (pieces.systemInUser) waiting = content;
-      else if (!pieces.system.supported) return { refused: 'it has no system messages' };
-      else text += pieces.system.before + content + pieces.system.end + pieces.system.after;
+    if (role === 'system' && pieces.systemInUser) {
+      joint = content + pieces.systemJoint;
       continue;
     }
-    if (role !== 'user' && role !== 'assistant') return { refused: `it has no role ${role.slice(0, 40)}` };
-    if (pieces.alternate && (role === 'user') === (last === 'user'))
-      return { refused: 'user and assistant must take turns, the user first' };
-    if (waiting !== undefined && role !== 'user')
-      return { refused: 'a user message must follow the system message' };
-    last = role;
-    const turn = pieces[role];
-    if (!turn.supported) return { refused: `it has no role ${role}` };
-    const joint = waiting === undefined ? '' : waiting + pieces.systemJoint;
-    waiting = undefined;
-    text += turn.before + joint + content + turn.end + turn.after;
+    const { before, end, after } = pieces[role as 'system' | 'user' | 'assistant'];
+    text += before + joint + content + end + after;
+    joint = '';
   }
-  if (waiting !== undefined) return { refused: 'a user message must follow the system message' };
   return { text: addGenerationPrompt ? text + pieces.generationPrompt : text };
 }
