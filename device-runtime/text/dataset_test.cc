@@ -3,13 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/test_folder.h"
+#include "text/test_tokens.h"
 
 namespace mft {
 namespace {
@@ -21,17 +20,13 @@ class DatasetTest : public testing::Test {
   TestFolder folder_;
   int files_ = 0;
 
-  // A token file with the ids 0, 1, ... count - 1, as docs in token_file.h lay it out.
-  TokenFile counting(std::uint64_t count, bool wide = false) {
-    std::string bytes = "MFTTOKS1" + std::string(120, '\0');
-    bytes[8] = wide ? 4 : 2;
-    std::memcpy(bytes.data() + 16, &count, 8);
-    for (std::uint32_t id = 0; id < count; ++id)
-      bytes.append(reinterpret_cast<const char*>(&id), wide ? 4 : 2);
-    const std::string path = folder_ / std::to_string(files_++);
-    write_atomically(path, bytes);
-    return TokenFile::open(path);
+  TokenFile counting(std::uint64_t count, bool wide = false) { return counting_file(next_path(), count, wide); }
+  TokenFile records(std::size_t count) {
+    std::vector<TestRecord> all;
+    for (std::size_t i = 0; i < count; ++i) all.push_back({{static_cast<std::int32_t>(i), 7, 8}, ""});
+    return record_file(next_path(), all);
   }
+  std::string next_path() { return folder_ / std::to_string(files_++); }
 };
 
 std::string error_of(const std::function<void()>& action, const std::string& code) {
@@ -45,7 +40,7 @@ std::string error_of(const std::function<void()>& action, const std::string& cod
 }
 
 TEST_F(DatasetTest, RowsAndTargets) {
-  const Dataset data(counting(11), 4, 0, 100);
+  const Dataset data(counting(11), 0, {4, 100});
   EXPECT_EQ(data.train().rows(), 2u);
   EXPECT_EQ(data.validation().rows(), 0u);
   Batch batch;
@@ -56,7 +51,7 @@ TEST_F(DatasetTest, RowsAndTargets) {
 }
 
 TEST_F(DatasetTest, TheLastTargetOfTheStreamIsNone) {
-  const Dataset data(counting(8, true), 4, 0, 100);
+  const Dataset data(counting(8, true), 0, {4, 100});
   Batch batch;
   data.fill_train(1, 1, false, 0, batch);
   EXPECT_EQ(batch.tokens, (Ids{4, 5, 6, 7}));
@@ -65,31 +60,31 @@ TEST_F(DatasetTest, TheLastTargetOfTheStreamIsNone) {
 }
 
 TEST_F(DatasetTest, ValidationIsTheTailAndTrainDoesNotSeeIt) {
-  const Dataset data(counting(100), 4, 0.2, 100);
+  const Dataset data(counting(100), 0.2, {4, 100});
   EXPECT_EQ(data.train().tokens(), 80u);
   EXPECT_EQ(data.validation().tokens(), 20u);
   Batch batch;
   data.fill_train(19, 1, false, 0, batch);
   EXPECT_EQ(batch.tokens, (Ids{76, 77, 78, 79}));
   EXPECT_EQ(batch.targets, (Ids{77, 78, 79, kNoTarget}));
-  data.fill_validation(3, 4, batch);
+  fill_in_order(data.validation(), 3, 4, batch);
   EXPECT_EQ(batch.starts, (std::vector<std::uint32_t>{0, 4, 8}));  // fewer at the end
   EXPECT_EQ(batch.tokens, (Ids{92, 93, 94, 95, 96, 97, 98, 99}));
   EXPECT_EQ(batch.targets.back(), kNoTarget);
   EXPECT_EQ(batch.labels, 7u);
-  data.fill_validation(5, 4, batch);
+  fill_in_order(data.validation(), 5, 4, batch);
   EXPECT_TRUE(batch.tokens.empty());
   EXPECT_EQ(batch.starts, std::vector<std::uint32_t>{0});
 }
 
 TEST_F(DatasetTest, ValidationFromItsOwnFile) {
-  const Dataset data(counting(40), counting(12), 4, 100);
+  const Dataset data(counting(40), counting(12), {4, 100});
   EXPECT_EQ(data.train().rows(), 10u);
   EXPECT_EQ(data.validation().rows(), 3u);
 }
 
 TEST_F(DatasetTest, EveryEpochHasEveryRowOnceInAnotherOrder) {
-  const Dataset data(counting(400), 4, 0, 400);
+  const Dataset data(counting(400), 0, {4, 400});
   const auto epoch = [&](std::uint64_t number, std::uint64_t seed) {
     Ids firsts;
     Batch batch;
@@ -109,7 +104,7 @@ TEST_F(DatasetTest, EveryEpochHasEveryRowOnceInAnotherOrder) {
 }
 
 TEST_F(DatasetTest, ABatchMayCrossEpochsAndTheCursorIsAllThereIs) {
-  const Dataset data(counting(40), 4, 0, 400);
+  const Dataset data(counting(40), 0, {4, 400});
   Batch across;
   Batch one;
   data.fill_train(8, 5, true, 3, across);
@@ -121,25 +116,62 @@ TEST_F(DatasetTest, ABatchMayCrossEpochsAndTheCursorIsAllThereIs) {
 }
 
 TEST_F(DatasetTest, TooShort) {
-  EXPECT_EQ(error_of([&] { Dataset(counting(3), 4, 0, 100); }, "data.too-short"),
+  EXPECT_EQ(error_of([&] { Dataset(counting(3), 0, {4, 100}); }, "data.too-short"),
             "the training data has 3 tokens; a row needs 4");
-  EXPECT_EQ(error_of([&] { Dataset(counting(40), 4, 0.05, 100); }, "data.too-short"),
+  EXPECT_EQ(error_of([&] { Dataset(counting(40), 0.05, {4, 100}); }, "data.too-short"),
             "the validation split, the last 0.050000 of the data, has 2 tokens; a row needs 4");
-  EXPECT_EQ(error_of([&] { Dataset(counting(40), counting(1), 4, 100); }, "data.too-short"),
+  EXPECT_EQ(error_of([&] { Dataset(counting(40), counting(1), {4, 100}); }, "data.too-short"),
             "the validation data has 1 tokens; a row needs 4");
-  EXPECT_EQ(error_of([&] { Dataset(counting(40), 4, 1, 100); }, "data.bad-fraction").find("must be") !=
+  EXPECT_EQ(error_of([&] { Dataset(counting(40), 1, {4, 100}); }, "data.bad-fraction").find("must be") !=
                 std::string::npos,
             true);
   const TokenFile short_file = counting(3);
-  error_of([&] { whole_file(short_file, 4, 100); }, "data.too-short");
+  error_of([&] { whole_file(short_file, {4, 100}); }, "data.too-short");
 }
 
 TEST_F(DatasetTest, ATokenThatTheModelDoesNotHave) {
-  const Dataset data(counting(40), 4, 0, 39);
+  const Dataset data(counting(40), 0, {4, 39});
   Batch batch;
   data.fill_train(0, 9, false, 0, batch);
   EXPECT_EQ(error_of([&] { data.fill_train(9, 1, false, 0, batch); }, "data.token-out-of-range"),
             "the data has token 39; the model's vocabulary has 39");
+}
+
+TEST_F(DatasetTest, RecordsAreSplitWhole) {
+  const Dataset data(records(10), 0.25, {8, 100});
+  EXPECT_EQ(data.format(), v1::DATA_FORMAT_IDS);
+  EXPECT_EQ(data.train().records(), 8u);
+  EXPECT_EQ(data.validation().records(), 2u);
+  EXPECT_EQ(data.train().rows(), 8u);
+  Batch batch;
+  fill_in_order(data.validation(), 0, 9, batch);
+  EXPECT_EQ(batch.tokens, (Ids{8, 7, 9, 7}));
+  EXPECT_EQ(Dataset(records(10), 0.01, {8, 100}).validation().records(), 1u);  // at least one
+  EXPECT_EQ(Dataset(records(10), 0, {8, 100}).validation().records(), 0u);
+  EXPECT_EQ(Dataset(records(4), 0.5, {4, 100, v1::PACKING_PACK}).train().rows(), 1u);
+  EXPECT_EQ(Dataset(records(4), 0.5, {2, 100, v1::PACKING_WRAP}).train().rows(), 3u);
+}
+
+TEST_F(DatasetTest, SequencesOfABatchFollowTheShuffledRows) {
+  const Dataset data(records(20), 0, {8, 100});
+  Batch batch;
+  std::set<std::int32_t> firsts;
+  for (std::uint64_t row = 0; row < 20; row += 4) {
+    data.fill_train(row, 4, true, 5, batch);
+    EXPECT_EQ(batch.starts, (std::vector<std::uint32_t>{0, 2, 4, 6, 8}));
+    EXPECT_EQ(batch.labels, 8u);
+    for (std::size_t i = 0; i < 8; i += 2) firsts.insert(batch.tokens[i]);
+  }
+  EXPECT_EQ(firsts.size(), 20u);
+}
+
+TEST_F(DatasetTest, WhatDoesNotGoTogether) {
+  error_of([&] { Dataset(counting(40), 0, {4, 100, v1::PACKING_NONE}); }, "data.packing");
+  error_of([&] { Dataset(counting(40), records(4), {4, 100}); }, "data.format");
+  EXPECT_EQ(error_of([&] { Dataset(records(1), 0.1, {4, 100}); }, "data.too-short"),
+            "the data has 1 record to learn from; with a validation split it needs 2");
+  EXPECT_EQ(error_of([&] { Dataset(records(2), 0, {9, 100, v1::PACKING_WRAP}); }, "data.too-short"),
+            "the training data has 6 tokens; a row needs 9");
 }
 
 }  // namespace

@@ -100,15 +100,31 @@ TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::
   return tokens;
 }
 
+RowOptions row_options(const v1::RunSpec& spec) {
+  return {spec.data().sequence_length(), static_cast<std::int32_t>(spec.model().config().vocab_size()),
+          spec.data().packing()};
+}
+
 Dataset open_dataset(RunContext& context) {
   const v1::DataConfig& data = context.spec.data();
-  const auto vocabulary = static_cast<std::int32_t>(context.spec.model().config().vocab_size());
+  const RowOptions rows = row_options(context.spec);
   TokenFile train = open_tokens(context, data.train(), "train");
-  if (!data.has_validation()) {
-    return Dataset(std::move(train), data.sequence_length(), data.validation_fraction(), vocabulary);
-  }
+  if (!data.has_validation()) return Dataset(std::move(train), data.validation_fraction(), rows);
   TokenFile validation = open_tokens(context, data.validation(), "validation");
-  return Dataset(std::move(train), std::move(validation), data.sequence_length(), vocabulary);
+  return Dataset(std::move(train), std::move(validation), rows);
+}
+
+void describe_dataset(const Dataset& data, v1::AttemptStarted& started) {
+  started.set_train_tokens(data.train().tokens());
+  started.set_validation_tokens(data.validation().tokens());
+  started.set_rows_per_epoch(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(data.train().rows(), 0xffffffffu)));
+  started.set_data_format(data.format());
+  started.set_train_records(data.train().records());
+  started.set_validation_records(data.validation().records());
+  started.set_truncated_records(data.truncated());
+  started.set_skipped_records(data.skipped());
+  started.set_train_labels(data.train().labels());
 }
 
 }  // namespace mft::train

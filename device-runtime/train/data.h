@@ -21,8 +21,13 @@ Tokenizer open_tokenizer(RunContext& context);
 // Tokens of one file of the data configuration; cached as runs/<id>/<name>.tokens.
 TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::string& name);
 
+// How rows are made of them.
+RowOptions row_options(const v1::RunSpec& spec);
+
 // Training and validation split as the data configuration says.
 Dataset open_dataset(RunContext& context);
+// What of it the attempt's first event says.
+void describe_dataset(const Dataset& data, v1::AttemptStarted& started);
 
 inline models::Batch view(const Batch& batch) {
   static_assert(kNoTarget == models::kNoLabel);

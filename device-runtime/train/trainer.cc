@@ -90,10 +90,7 @@ void Trainer::restore(const LoadedCheckpoint& checkpoint) {
 void Trainer::announce() {
   v1::AttemptStarted started = attempt_started(context_, opened_);
   started.set_total_steps(total_steps_);
-  started.set_train_tokens(data_->train().tokens());
-  started.set_validation_tokens(data_->validation().tokens());
-  started.set_rows_per_epoch(
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(data_->train().rows(), 0xffffffffu)));
+  describe_dataset(*data_, started);
   begin_attempt(context_, std::move(started));
   warn_of_disk();
 }
