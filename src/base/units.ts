@@ -28,3 +28,20 @@ export function isoTime(ms: number): string | null {
   const time = new Date(ms);
   return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
+
+const SIZES: Record<string, number> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+};
+
+/** A size as people write it: "5GB", "500 MB", "2GiB", "1000000". undefined: it is none. */
+export function parseBytes(text: string): number | undefined {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?) ?((?:[kmg]i?)?)b?$/i.exec(text.trim()) ?? [];
+  const bytes = Number(number) * (SIZES[unit.toLowerCase()] ?? Number.NaN);
+  return number !== '' && Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined;
+}

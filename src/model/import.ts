@@ -212,7 +212,8 @@ async function* canonicalPieces(
   type: StorageType,
 ): AsyncGenerator<TensorPiece> {
   const { readStored } = reader;
-  const isStored = readStored !== undefined && sourceType(reader, parts, prefix) === type;
+  const isExact = parts.every(({ hf }) => reader.entries.get(fullName(hf, prefix))?.isExact);
+  const isStored = readStored !== undefined && isExact && sourceType(reader, parts, prefix) === type;
   for (const part of parts) {
     const name = fullName(part.hf, prefix);
     const [rows = 0, columns = 1] = part.hfShape;

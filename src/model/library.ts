@@ -11,13 +11,11 @@ import { type ImportOptions, importSource, isModelSource, readModelConfig } from
 import { openPack } from './pack/read.ts';
 import { hashFile } from './pack/segment-file.ts';
 import { chosenType, storageTypeOf } from './pack/storage.ts';
-import { MANIFEST_FILE } from './pack/write.ts';
+import { CACHE_PREFIX, MANIFEST_FILE } from './pack/write.ts';
 import { isGgufName } from './source.ts';
 import { exists } from './staging.ts';
 import { SIDE_FILES } from './tokenizer-files.ts';
 import type { ModelConfig, ModelPack, ModelSummary, WeightType } from './types.ts';
-
-const CACHE_PREFIX = 'cache-';
 
 export interface OpenOptions extends Operation, LibraryPlace {
   /**

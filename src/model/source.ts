@@ -18,6 +18,8 @@ export interface SourceEntry {
   dtype: string;
   /** The type of a pack that keeps it best; undefined for one that mft does not compute with. */
   type: StorageType | undefined;
+  /** Whether that is the type that the file has, so that readStored gives its bytes. */
+  isExact: boolean;
   bytes: number;
 }
 
@@ -26,7 +28,7 @@ export interface SourceWeights {
   readonly entries: ReadonlyMap<string, SourceEntry>;
   /** Elements [begin, end) as f32. */
   read(name: string, begin: number, end: number): Promise<F32>;
-  /** Whole rows, as a pack stores that `type`; absent where they lie in another form. */
+  /** Whole rows of an exact `type`, as a pack stores them; absent where they lie in another form. */
   readStored?(name: string, begin: number, end: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
@@ -78,7 +80,7 @@ async function folderWeights(dir: string): Promise<SourceWeights> {
     entries: new Map(
       [...reader.entries].map(([name, { shape, dtype, begin, end }]) => [
         name,
-        { shape, dtype, type: FLOATS[dtype], bytes: end - begin },
+        { shape, dtype, type: FLOATS[dtype], isExact: true, bytes: end - begin },
       ]),
     ),
     read: (name, begin, end) => reader.read(name, begin, end),
@@ -145,7 +147,7 @@ async function ggufSource(path: string): Promise<ModelSource> {
         entries: new Map(
           [...entries].map(([name, { type, shape, bytes }]) => [
             name,
-            { shape, dtype: type, type: GGML_TYPES[type] ?? 'f16', bytes },
+            { shape, dtype: type, type: GGML_TYPES[type] ?? 'f16', isExact: type in GGML_TYPES, bytes },
           ]),
         ),
         read,

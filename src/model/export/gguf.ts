@@ -1,5 +1,5 @@
 /** GGUF files out of canonical tensors: a whole model, or an adapter for llama.cpp's --lora. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Operation } from '../../base/progress.ts';
 import { ROPE_FACTORS } from '../gguf/config.ts';
 import { checkConfig, generalMetadata, ropeFactors, writeConfig } from '../gguf/config-metadata.ts';
@@ -9,7 +9,7 @@ import { writeTokenizer } from '../gguf/tokenizer-metadata.ts';
 import { type GgufPiece, type GgufPlan, type GgufType, writeGguf } from '../gguf/write.ts';
 import { readBounded } from '../json.ts';
 import { adapterTensorNames, scaleOf } from '../lora.ts';
-import { TOKENIZER_FILE } from '../pack/write.ts';
+import { CACHE_PREFIX, TOKENIZER_FILE } from '../pack/write.ts';
 import { elementsOf } from '../tensors/stream.ts';
 import { readTokenizerFiles } from '../tokenizer-files.ts';
 import type { ExportType, LoraTarget, ModelConfig, ModelPack, TensorReader } from '../types.ts';
@@ -51,7 +51,7 @@ export async function writeGgufModel(
       plan: { name: ROPE_FACTORS, shape: [factors.length], type: 'F32' },
       pieces: () => single(factors),
     });
-  const metadata = generalMetadata(config, 'model', pack.name)
+  const metadata = generalMetadata(config, 'model', nameOf(pack))
     .u32('general.file_type', FILE_TYPES[type])
     .u32('general.quantization_version', QUANTIZATION_VERSION);
   writeConfig(metadata, config);
@@ -81,7 +81,7 @@ export async function writeGgufAdapter(
   const items = targets.flatMap((target, i) =>
     adapterItems(adapter, target, config, sources, type, (alphas[i] ?? alpha) / alpha),
   );
-  const metadata = generalMetadata(config, 'adapter', pack.name)
+  const metadata = generalMetadata(config, 'adapter', nameOf(pack))
     .u32('general.file_type', FILE_TYPES[type])
     .u32('general.quantization_version', QUANTIZATION_VERSION)
     .string('adapter.type', 'lora')
@@ -125,6 +125,11 @@ function adapterItems(
     };
   };
   return [item('a'), item('b')];
+}
+
+/** For people: a pack that was made of a path has a name that says nothing. */
+function nameOf({ name, dir, manifest }: ModelPack): string {
+  return name === dir || name.startsWith(CACHE_PREFIX) ? basename(manifest.source) : name;
 }
 
 /** As the converter chooses: vectors, norms and learned positions stay f32; rows that no blocks fill become f16. */

@@ -14,6 +14,8 @@ import { checkPack } from './validate.ts';
 
 export const MANIFEST_FILE = 'pack.pb';
 export const TOKENIZER_FILE = 'tokenizer.bin';
+/** Begins the names of packs that were made of a folder or file by its path. */
+export const CACHE_PREFIX = 'cache-';
 
 export interface PackContent {
   config: ModelConfig;
