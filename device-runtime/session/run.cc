@@ -131,11 +131,12 @@ RunEnd carry_on(const train::RunFolder& folder, std::uint32_t min_attempt, const
 
   train::Steering steering(inbox, journal, history);
   train::StoredFiles stored(folder);
-  train::RunContext context{folder, spec, journal, steering, stored, runtime_version, 0};
+  train::RunContext context{folder, spec, journal, steering, stored, history, runtime_version, 0};
   log_line("mft-runtime " + runtime_version + " on run " + folder.id());
   const v1::Event last = carry_out(context, journal, ready);
   if (last.has_failed()) log_line("failed: " + last.failed().code() + ": " + last.failed().message());
   journal.emit_last(last);
+  if (end_of(last) == RunEnd::kCompleted) remove_tree(folder.best());  // the result has them
   server.finish(kFarewell);
   return end_of(last);
 }

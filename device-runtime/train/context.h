@@ -21,6 +21,7 @@ struct RunContext {
   EventSink& events;
   Steering& steering;
   StoredFiles& stored;
+  const History& history;
   std::string runtime_version;
   std::uint32_t from_step = 0;  // steps done in earlier attempts, as soon as it is known
 

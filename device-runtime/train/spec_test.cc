@@ -52,8 +52,74 @@ TEST(Spec, NamesTheFieldThatIsWrong) {
        [](v1::RunSpec& s) { s.mutable_train()->set_dropout(std::numeric_limits<float>::quiet_NaN()); }},
       {"validation_fraction", [](v1::RunSpec& s) { s.mutable_data()->set_validation_fraction(-0.1f); }},
       {"epochs", [](v1::RunSpec& s) { s.mutable_train()->set_steps(0); }},
+      {"warmup_ratio", [](v1::RunSpec& s) { s.mutable_train()->mutable_optimizer()->set_warmup_ratio(1.5); }},
       {"lora.targets", [](v1::RunSpec& s) { s.mutable_train()->set_full(false); }},
       {"sample.max_tokens", [](v1::RunSpec& s) { s.mutable_train()->mutable_sample()->add_prompts("Call"); }},
+  };
+  for (const Case& c : cases) {
+    v1::RunSpec spec = good();
+    c.spoil(spec);
+    try {
+      check_spec(spec, "run-1");
+      ADD_FAILURE() << c.field << " was accepted";
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.code(), "spec.invalid");
+      EXPECT_NE(std::string(failure.what()).find(c.field), std::string::npos) << failure.what();
+    }
+  }
+}
+
+TEST(Spec, NamesWhatIsWrongWithAnEvaluation) {
+  const auto perplexity = [](v1::RunSpec& s) -> v1::EvaluateTask& {
+    s.mutable_evaluate()->set_batch_size(4);
+    return *s.mutable_evaluate();
+  };
+  const auto choices = [](v1::RunSpec& s) -> v1::ChoiceTask& {
+    s.mutable_data()->set_format(v1::DATA_FORMAT_CHOICES);
+    return *s.mutable_evaluate()->mutable_choices();
+  };
+  const Case good_ones[] = {
+      {"perplexity", [&](v1::RunSpec& s) { perplexity(s); }},
+      {"stride", [&](v1::RunSpec& s) { perplexity(s).set_stride(128); }},
+      {"letters", [&](v1::RunSpec& s) { choices(s).set_method(v1::ChoiceTask::METHOD_LETTER); }},
+      {"as much as the model sees", [&](v1::RunSpec& s) {
+         choices(s);
+         s.mutable_data()->set_sequence_length(0);
+       }},
+      {"task records", [&](v1::RunSpec& s) {
+         choices(s).set_method(v1::ChoiceTask::METHOD_LIKELIHOOD);
+         s.mutable_data()->clear_format();
+       }},
+  };
+  for (const Case& c : good_ones) {
+    v1::RunSpec spec = good();
+    c.spoil(spec);
+    EXPECT_NO_THROW(check_spec(spec, "run-1")) << c.field;
+  }
+  const Case cases[] = {
+      {"evaluate.stride", [&](v1::RunSpec& s) { perplexity(s).set_stride(129); }},
+      {"evaluate.stride",
+       [&](v1::RunSpec& s) {
+         choices(s);
+         s.mutable_evaluate()->set_stride(1);
+       }},
+      {"batch_size", [&](v1::RunSpec& s) { perplexity(s).set_batch_size(0); }},
+      {"choices.method", [&](v1::RunSpec& s) { choices(s).set_method(static_cast<v1::ChoiceTask::Method>(9)); }},
+      {"choices.method",
+       [&](v1::RunSpec& s) {
+         choices(s).set_method(v1::ChoiceTask::METHOD_LETTER);
+         s.mutable_data()->clear_format();
+       }},
+      {"data.format",
+       [&](v1::RunSpec& s) {
+         choices(s);
+         s.mutable_data()->set_format(v1::DATA_FORMAT_TEXT);
+       }},
+      {"data is neither",
+       [&](v1::RunSpec& s) {
+         choices(s);
+         s.mutable_data()->clear_train();
+       }},
   };
   for (const Case& c : cases) {
     v1::RunSpec spec = good();

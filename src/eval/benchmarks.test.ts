@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { benchmarks } from './benchmarks.ts';
 import { cleaned } from './hellaswag.ts';
 import { capitalize, strip } from './python-text.ts';
-import { type TaskRequest, taskRecords } from './task-file.ts';
+import { type TaskRecord, type TaskRequest, taskRecords } from './task-file.ts';
 
 let dir = '';
 beforeAll(async () => {
@@ -22,7 +22,10 @@ async function records(task: string, files: Record<string, string>, options: Par
   }
   const benchmark = benchmarks.get(task);
   if (!benchmark) throw new Error(task);
-  return Array.fromAsync(taskRecords({ benchmark, path: folder, shots: 0, ...options }));
+  const found: TaskRecord[] = [];
+  for await (const record of taskRecords({ benchmark, path: folder, shots: 0, ...options }))
+    found.push(record);
+  return found;
 }
 
 const MMLU = {

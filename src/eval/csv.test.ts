@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readCsv } from './csv.ts';
+import { type CsvRow, readCsv } from './csv.ts';
 
 let dir = '';
 beforeAll(async () => {
@@ -14,7 +14,9 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 async function rows(text: string | Uint8Array) {
   const file = join(dir, 'data.csv');
   await writeFile(file, text);
-  return Array.fromAsync(readCsv(file));
+  const found: CsvRow[] = [];
+  for await (const row of readCsv(file)) found.push(row);
+  return found;
 }
 
 test('quotes, commas, line breaks and empty fields', async () => {

@@ -34,11 +34,15 @@ export function leastMemory(request: Omit<FitRequest, 'profile'>): number {
   return (4 * trainable + activations) * F32;
 }
 
-/** Bytes on the phone beyond the pushed files: the kept checkpoints, the one being written, and the result. */
+/**
+ * Bytes on the phone beyond the pushed files: the kept checkpoints, the one being written, and the result; with that the
+ * best weights, which up to two are kept of, and the next being written before it.
+ */
 export function checkpointSpace(request: Omit<FitRequest, 'profile'>): number {
   const { config } = request;
   const trainable = trainableElements({ ...request, method: config.method }) * F32;
-  return (config.train.keep_checkpoints + 1) * 3 * trainable + trainable;
+  const weights = config.train.result === 'best' ? 3 : 1;
+  return (config.train.keep_checkpoints + 1) * 3 * trainable + weights * trainable;
 }
 
 /** @throws MftError device.too-little-memory, device.disk-full (4) when it can't possibly go well. */
@@ -67,6 +71,16 @@ export function checkFits(request: FitRequest): void {
         suggestions: ['Free what no run needs any more: mft gc', '--set train.keep_checkpoints=1'],
       },
     );
+}
+
+/** @throws MftError config.value: tokens between two windows would never be predicted. */
+export function checkStride(stride: number, sequenceLength: number): void {
+  if (stride <= sequenceLength) return;
+  throw new MftError(`--stride ${stride} is more than the ${sequenceLength} tokens of a window`, {
+    code: 'config.value',
+    exit: ExitCode.usage,
+    suggestions: [`--stride ${sequenceLength} or less, or a larger --sequence-length`],
+  });
 }
 
 /**
