@@ -83,7 +83,8 @@ struct Gradients {
 class Head {
  public:
   Head(ThreadPool& pool, const CrossEntropyShape& shape, const float* hidden, Weights W,
-       const std::int32_t* targets, float* losses, const Gradients* gradients, Workspace workspace)
+       const std::int32_t* targets, float* losses, std::int32_t* likeliest, const Gradients* gradients,
+       Workspace workspace)
       : isa_(table()),
         pool_(pool),
         s_(shape),
@@ -91,6 +92,7 @@ class Head {
         W_(W.with_columns(shape.channels)),
         targets_(targets),
         losses_(losses),
+        likeliest_(likeliest),
         gradients_(gradients),
         layout_(pool.threads(), shape, gradients != nullptr,
                 gradients != nullptr && gradients->dW != nullptr) {
@@ -159,6 +161,7 @@ class Head {
     i64 count = 0;
     for (i64 n = 0; n < s_.rows; ++n) {
       const std::int32_t target = targets_[n];
+      if (likeliest_ != nullptr) likeliest_[n] = -1;
       if (target == kIgnoredTarget) {
         if (losses_ != nullptr) losses_[n] = 0.0f;
         if (gradients_ != nullptr) std::fill_n(gradients_->d_hidden + n * s_.channels, s_.channels, 0.0f);
@@ -199,6 +202,9 @@ class Head {
       }
       const i64 target = targets_[index[r]] - v;
       if (target >= 0 && target < width(v)) target_logit_[r] = row[target];
+      if (likeliest_ != nullptr && largest_[r] > before) {
+        likeliest_[index[r]] = static_cast<std::int32_t>(v + (std::find(row, row + width(v), largest_[r]) - row));
+      }
       if (gradients_ == nullptr) return;
       isa_.softmax_gradient(width(v), row, largest_[r], 1.0f, s_.softcap);
       if (layout_.kept) bound(r, v) = largest_[r];
@@ -263,6 +269,7 @@ class Head {
   Weights W_;
   const std::int32_t* targets_;
   float* losses_;
+  std::int32_t* likeliest_;
   const Gradients* gradients_;
   Layout layout_;
   float *hidden_, *d_hidden_, *logits_, *largest_, *total_, *target_logit_, *bounds_, *target_rows_;
@@ -287,9 +294,9 @@ std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape,
 
 CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape,
                                          const float* hidden, Weights W, const std::int32_t* targets,
-                                         float* losses, Workspace workspace) {
+                                         float* losses, std::int32_t* likeliest, Workspace workspace) {
   const profile::Timer timer(profile::Op::kHead);
-  return Head(pool, shape, hidden, W, targets, losses, nullptr, workspace).run();
+  return Head(pool, shape, hidden, W, targets, losses, likeliest, nullptr, workspace).run();
 }
 
 CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossEntropyShape& shape,
@@ -298,7 +305,7 @@ CrossEntropyResult cross_entropy_forward_backward(ThreadPool& pool, const CrossE
                                                   float* dW, Workspace workspace, bool overwrite) {
   const profile::Timer timer(profile::Op::kHead);
   const Gradients gradients{gradient_scale, d_hidden, dW, overwrite};
-  return Head(pool, shape, hidden, W, targets, losses, &gradients, workspace).run();
+  return Head(pool, shape, hidden, W, targets, losses, nullptr, &gradients, workspace).run();
 }
 
 }  // namespace mft::kernels

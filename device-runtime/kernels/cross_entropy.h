@@ -31,10 +31,11 @@ std::size_t cross_entropy_workspace(int threads, const CrossEntropyShape& shape,
                                     bool weight_gradient = true);
 
 // hidden [N, C]; W [V, C] contiguous; targets [N], each in [0, V) or kIgnoredTarget (else Failure
-// "kernels.target"). losses [N] or null: 0 for ignored rows.
+// "kernels.target"). losses [N] or null: 0 for ignored rows. likeliest [N] or null: the token of the largest
+// logit (the first of several); -1 for ignored rows, and where no logit is a number.
 CrossEntropyResult cross_entropy_forward(ThreadPool& pool, const CrossEntropyShape& shape,
                                          const float* hidden, Weights W, const std::int32_t* targets,
-                                         float* losses, Workspace workspace);
+                                         float* losses, std::int32_t* likeliest, Workspace workspace);
 
 // The same losses (to the bit), and the gradients of gradient_scale * loss_sum: d_hidden [N, C] is
 // overwritten (0 for ignored rows), dW [V, C] is added to (overwrite: written, if any row has a target), or

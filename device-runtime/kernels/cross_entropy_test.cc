@@ -28,7 +28,7 @@ struct Problem {
     const Scratch evaluation(cross_entropy_workspace(pool.threads(), shape, false));
     const Scratch training(cross_entropy_workspace(pool.threads(), shape, true));
     const auto a = cross_entropy_forward(pool, shape, hidden.data(), W.data(), targets.data(), forward.data(),
-                                         evaluation);
+                                         nullptr, evaluation);
     const auto b = cross_entropy_forward_backward(pool, shape, hidden.data(), W.data(), targets.data(),
                                                   kScale, losses.data(), d_hidden.data(), d.data(), training);
     EXPECT_EQ(a.loss_sum, b.loss_sum);
@@ -86,6 +86,25 @@ TEST(CrossEntropy, LargestLogitsMayComeLast) {
   EXPECT_LT(relative_error(out[0], losses), 1e-6);
   EXPECT_LT(relative_error(out[1], d_hidden), 1e-5);
   EXPECT_LT(relative_error(out[2], dW), 1e-4);  // logits of some hundreds: their own error counts
+}
+
+// Of equal logits the first, also across the vocabulary's stretches; ignored rows and rows of NaN have none.
+TEST(CrossEntropy, NamesTheFirstOfTheLikeliest) {
+  const CrossEntropyShape shape{6, 1, 7000};
+  std::vector<float> hidden(6, 1.0f), W = random_vector(7000, 1);
+  for (const std::size_t v : {5000u, 3500u, 6999u}) W[v] = 2.0f;
+  hidden[1] = -1.0f;  // the smallest weight
+  W[6500] = W[40] = -3.0f;
+  hidden[2] = 0.0f;  // all equal
+  hidden[4] = NAN;
+  const std::vector<std::int32_t> targets = {0, 6999, 3, kIgnoredTarget, 5, 2};
+  std::vector<std::int32_t> likeliest(6, 9);
+  std::vector<float> losses(6);
+  ThreadPool pool(2);
+  const Scratch scratch(cross_entropy_workspace(2, shape, false));
+  cross_entropy_forward(pool, shape, hidden.data(), W.data(), targets.data(), losses.data(), likeliest.data(),
+                        scratch);
+  EXPECT_EQ(likeliest, (std::vector<std::int32_t>{3500, 40, 0, -1, -1, 3500}));
 }
 
 TEST(CrossEntropy, AllRowsIgnoredIsNothing) {

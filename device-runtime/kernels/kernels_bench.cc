@@ -176,7 +176,7 @@ void measure_others(ThreadPool& pool) {
   for (i64 n = 0; n < N; ++n) targets.push_back(static_cast<std::int32_t>(n * 97));
   const test::Scratch scratch(cross_entropy_workspace(pool.threads(), head, true));
   report("head and loss, forward",
-         [&] { cross_entropy_forward(pool, head, x.data(), W.data(), targets.data(), nullptr, scratch); });
+         [&] { cross_entropy_forward(pool, head, x.data(), W.data(), targets.data(), nullptr, nullptr, scratch); });
   for (const bool full : {false, true}) {
     report(full ? "head and loss, with dW" : "head and loss, frozen", [&] {
       cross_entropy_forward_backward(pool, head, x.data(), W.data(), targets.data(), 1.0f, nullptr,

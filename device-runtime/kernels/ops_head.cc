@@ -34,16 +34,24 @@ struct Head {
 Problem head_problem(const std::shared_ptr<const Head>& h) {
   const Vector hidden = to_double(h->hidden), W = to_double(h->W.values);
   Vector losses(h->targets.size());
-  const CrossEntropyResult exact = reference::cross_entropy<double>(
-      h->shape, hidden.data(), W.data(), h->targets.data(), 1.0, losses.data(), nullptr, nullptr);
+  std::vector<std::int32_t> likeliest(losses.size());
+  const CrossEntropyResult exact =
+      reference::cross_entropy<double>(h->shape, hidden.data(), W.data(), h->targets.data(), 1.0, losses.data(),
+                                       nullptr, nullptr, likeliest.data());
   return {[h](ThreadPool& pool) {
             std::vector<float> out(h->targets.size(), 7.0f);
             const Scratch scratch(cross_entropy_workspace(pool.threads(), h->shape, false));
-            const CrossEntropyResult result = cross_entropy_forward(pool, h->shape, h->hidden.data(), h->W,
-                                                                    h->targets.data(), out.data(), scratch);
-            return Outputs{out, {static_cast<float>(result.loss_sum), static_cast<float>(result.tokens)}};
+            std::vector<std::int32_t> first(out.size(), 7);
+            const CrossEntropyResult result =
+                cross_entropy_forward(pool, h->shape, h->hidden.data(), h->W, h->targets.data(), out.data(),
+                                      first.data(), scratch);
+            return Outputs{out,
+                           {static_cast<float>(result.loss_sum), static_cast<float>(result.tokens)},
+                           {first.begin(), first.end()}};
           },
-          {{losses, 1e-6}, {{exact.loss_sum, static_cast<double>(exact.tokens)}, 1e-6}}};
+          {{losses, 1e-6},
+           {{exact.loss_sum, static_cast<double>(exact.tokens)}, 1e-6},
+           {{likeliest.begin(), likeliest.end()}, 0}}};
 }
 
 Problem head_gradient(const std::shared_ptr<const Head>& h) {
@@ -99,8 +107,9 @@ Problem bf16_problem(const std::shared_ptr<const Head>& h) {
             shape.compute = Compute::kBF16;
             std::vector<float> forward(h->targets.size()), out = forward, d(h->hidden.size()), gradient = h->dW;
             const Scratch scratch(cross_entropy_workspace(pool.threads(), shape, true));
-            const CrossEntropyResult result = cross_entropy_forward(pool, shape, h->hidden.data(), h->W,
-                                                                    h->targets.data(), forward.data(), scratch);
+            const CrossEntropyResult result =
+                cross_entropy_forward(pool, shape, h->hidden.data(), h->W, h->targets.data(), forward.data(), nullptr,
+                                      scratch);
             cross_entropy_forward_backward(pool, shape, h->hidden.data(), h->W, h->targets.data(), kScale, out.data(),
                                            d.data(), gradient.data(), scratch);
             return Outputs{forward, {static_cast<float>(result.loss_sum)}, out, d, gradient};

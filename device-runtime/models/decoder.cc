@@ -150,6 +150,12 @@ void Decoder::check_tokens(std::span<const int32_t> tokens) const {
   }
 }
 
+void Decoder::check_targets(std::span<const int32_t> targets) const {
+  for (const int32_t& target : targets) {
+    if (target != kNoLabel) check_tokens({&target, 1});
+  }
+}
+
 void Decoder::check_batch(const Batch& batch) const {
   const auto refuse = [](const std::string& what) {
     throw Failure("model.batch-size", "a batch with " + what + " was not planned for");
@@ -162,10 +168,7 @@ void Decoder::check_batch(const Batch& batch) const {
   const size_t tokens = batch.starts[batch.sequences];
   if (tokens > options_.max_tokens) refuse(std::to_string(tokens) + " tokens");
   check_tokens({batch.tokens, tokens});
-  if (batch.targets == nullptr) return;
-  for (size_t i = 0; i < tokens; ++i) {
-    if (batch.targets[i] != kNoLabel) check_tokens({batch.targets + i, 1});
-  }
+  if (batch.targets != nullptr) check_targets({batch.targets, tokens});
 }
 
 // The pool may have been given more threads since the last pass.

@@ -50,6 +50,8 @@ class Decoder final : public Model {
     uint32_t max_length = 0;
     uint32_t length = 0;
     std::vector<float> logits;  // [V]
+    std::vector<float> losses;  // [N] of a chunk that is scored
+    std::vector<int32_t> likeliest;
     store::Memory rope_memory;  // when max_length is beyond what rope_ covers
     RopeTables rope;
   };
@@ -58,6 +60,7 @@ class Decoder final : public Model {
   void make_parameters();
   void check_batch(const Batch& batch) const;
   void check_tokens(std::span<const int32_t> tokens) const;
+  void check_targets(std::span<const int32_t> targets) const;
   void ensure_workspace();
   nn::Pass begin_pass(kernels::Sequences sequences, i64 first_position = 0);
   store::Pin pin_gradients(size_t segment);

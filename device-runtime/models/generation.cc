@@ -89,8 +89,29 @@ void Decoder::truncate(uint32_t length) {
   if (generation_ != nullptr) generation_->length = length;
 }
 
-void Decoder::score(std::span<const int32_t>, std::span<const int32_t>, std::span<TokenScore>) {
-  throw Failure("internal", "score is not there yet");
+void Decoder::score(std::span<const int32_t> tokens, std::span<const int32_t> targets,
+                    std::span<TokenScore> scores) {
+  if (targets.size() != tokens.size() || scores.size() != tokens.size()) {
+    throw Failure("generate.order", "a target and a score belong to every token");
+  }
+  check_addition(tokens);
+  check_targets(targets);
+  add_chunks(tokens, [&](nn::Pass& pass, size_t from) {
+    const auto rows = static_cast<size_t>(pass.rows());
+    const std::span<const int32_t> wanted = targets.subspan(from, rows);
+    std::fill_n(scores.begin() + static_cast<ptrdiff_t>(from), rows, TokenScore());
+    if (std::all_of(wanted.begin(), wanted.end(), [](int32_t target) { return target == kNoLabel; })) return;
+    final_forward(pass, 0, pass.rows());
+    generation_->losses.resize(rows);
+    generation_->likeliest.resize(rows);
+    nn::head_scores(pass, pin_head().head, activations_.hidden, wanted.data(), generation_->losses.data(),
+                    generation_->likeliest.data());
+    for (size_t i = 0; i < rows; ++i) {
+      if (wanted[i] != kNoLabel) {
+        scores[from + i] = {-generation_->losses[i], generation_->likeliest[i] == wanted[i]};
+      }
+    }
+  });
 }
 
 void Decoder::end_generation() { generation_.reset(); }

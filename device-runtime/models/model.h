@@ -151,9 +151,9 @@ class Model {
   // Forgets all positions from `length` on. Failure generate.order when there are fewer.
   virtual void truncate(uint32_t length) = 0;
   // Adds one or more tokens, in chunks of up to options.max_length, and returns the logits [V] of the last
-  // position, valid until the next call.
+  // position, valid until the next call. However a sequence is cut into chunks, its bits are the same.
   virtual std::span<const float> prefill(std::span<const int32_t> tokens) = 0;
-  // The same for one token, in the quickest way; the cache must not be empty.
+  // The same for one token, in the quickest way (its sums have another order); the cache must not be empty.
   virtual std::span<const float> next(int32_t token) = 0;
   // Adds tokens as prefill does, and scores targets [tokens.size()]: targets[i] is what may follow tokens[i]
   // (kNoLabel: nothing is computed and scores[i] is {0, false}). scores [tokens.size()].

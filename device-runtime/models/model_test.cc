@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "models/fixture_model.h"
+#include "models/test_families.h"
 
 namespace mft::models {
 namespace {
@@ -73,6 +74,75 @@ TEST(Model, SmallerBatchesFitIntoThePlan) {
               opened.model->evaluate(rows_of(fixture.rows * fixture.length + 1, 1, tokens.data(), targets.data()));
             }),
             "model.batch-size");
+}
+
+// Sequences of any lengths beside each other: each has the logits it has alone, to the bit, and the gradient is
+// the sum of theirs.
+TEST(Model, SequencesOfDifferentLengthsDoNotSeeEachOther) {
+  const std::vector<uint32_t> starts = {0, 3, 4, 15, 20};
+  std::vector<int32_t> tokens, targets;
+  for (int32_t i = 0; i < 20; ++i) {
+    tokens.push_back(i * i * 7 % 61);
+    targets.push_back(i % 4 == 1 ? kNoLabel : i * 5 % 61);
+  }
+  for (const auto& [name, config] : family_configs()) {
+    SCOPED_TRACE(name);
+    const TestFolder folder;
+    uint64_t seed = 0;
+    const auto files = write_pack(folder.path(), config, [&](const v1::Tensor& tensor) {
+      return family_values(config, tensor, ++seed);
+    });
+    ThreadPool pool(2);
+    const auto segments = store::Segments::open(files, store::Residency::kPrivate);
+    ModelOptions options;
+    options.method = Method::kFull;
+    options.max_tokens = 20;
+    options.max_length = 11;
+    const auto model = Model::open(config, *segments, options, pool);
+    std::vector<float> all(20 * 61), alone(all);
+    model->logits({4, starts.data(), tokens.data(), nullptr}, all.data());
+    const auto gradients = [&](const std::function<void()>& passes) {
+      model->zero_grad();
+      passes();
+      model->finish_gradients();
+      std::vector<float> values;
+      for (const Parameter& p : model->parameters()) values.insert(values.end(), p.grad, p.grad + p.elements);
+      return values;
+    };
+    double sum = 0, apart_sum = 0;
+    const std::vector<float> together = gradients([&] {
+      sum = model->forward_backward({4, starts.data(), tokens.data(), targets.data()}, 1, 0, {}).sum;
+    });
+    const std::vector<float> apart = gradients([&] {
+      for (size_t s = 0; s < 4; ++s) {
+        const uint32_t from = starts[s];
+        const Batch one = rows_of(1, starts[s + 1] - from, &tokens[from], &targets[from]);
+        model->logits(one, &alone[from * 61]);
+        apart_sum += model->forward_backward(one, 1, 0, {}).sum;
+      }
+    });
+    EXPECT_EQ(all, alone);
+    EXPECT_NEAR(sum, apart_sum, 1e-9 * sum);
+    float largest = 0;
+    for (const float g : apart) largest = std::max(largest, std::abs(g));
+    for (size_t i = 0; i < apart.size(); ++i) ASSERT_NEAR(together[i], apart[i], 1e-5f * largest) << i;
+  }
+}
+
+TEST(Model, RefusesBatchesThatWereNotPlanned) {
+  const FixtureModel fixture("gpt2/heads4");
+  const auto opened = fixture.open(Method::kFrozen);
+  const std::vector<int32_t> tokens(fixture.rows * fixture.length + 1, 3);
+  const auto code = [&](std::vector<uint32_t> starts) {
+    const auto count = static_cast<uint32_t>(starts.size() - 1);
+    return code_of([&] { opened.model->evaluate({count, starts.data(), tokens.data(), tokens.data()}); });
+  };
+  EXPECT_EQ(code({0, 2, fixture.length}), "");
+  EXPECT_EQ(code({0}), "model.batch-size");
+  EXPECT_EQ(code({1, 2}), "model.batch-size");
+  EXPECT_EQ(code({0, 2, 2}), "model.batch-size");
+  EXPECT_EQ(code({0, 4, 2}), "model.batch-size");
+  EXPECT_EQ(code({0, fixture.length + 1}), "model.batch-size");
 }
 
 TEST(Model, RowsWithoutLabelsCostNothingAndChangeNothing) {

@@ -20,9 +20,15 @@ kernels::CrossEntropyShape shape_of(const Pass& pass, const Head& head) {
 
 HeadLoss head_loss(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets) {
   const kernels::CrossEntropyResult result =
-      kernels::cross_entropy_forward(pass.pool, shape_of(pass, head), hidden, head.weight, targets, nullptr,
+      kernels::cross_entropy_forward(pass.pool, shape_of(pass, head), hidden, head.weight, targets, nullptr, nullptr,
                                      pass.scratch.kernel);
   return {result.loss_sum, result.tokens};
+}
+
+void head_scores(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets, float* losses,
+                 int32_t* likeliest) {
+  kernels::cross_entropy_forward(pass.pool, shape_of(pass, head), hidden, head.weight, targets, losses, likeliest,
+                                 pass.scratch.kernel);
 }
 
 HeadLoss head_loss_backward(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets,

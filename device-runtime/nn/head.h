@@ -21,13 +21,16 @@ struct HeadLoss {
 
 // hidden [N, C], targets [N] (-100: no label).
 HeadLoss head_loss(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets);
+// The same row by row: losses [N] (0 without a label), and the likeliest token [N] (-1).
+void head_scores(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets, float* losses,
+                 int32_t* likeliest);
 // The same loss, and the gradient of scale * sum: d_hidden [N, C] is overwritten.
 HeadLoss head_loss_backward(const Pass& pass, const Head& head, const float* hidden, const int32_t* targets,
                             float scale, float* d_hidden);
 // logits [rows, V].
 void head_logits(const Pass& pass, const Head& head, i64 rows, const float* hidden, float* logits);
 
-// Kernel workspace of all three, in bytes. weight_gradient: backward with a d_weight.
+// Kernel workspace of all of them, in bytes. weight_gradient: backward with a d_weight.
 size_t head_workspace(int threads, const Head& head, i64 rows, bool backward, bool weight_gradient);
 
 }  // namespace mft::nn

@@ -9,16 +9,17 @@
 
 namespace mft::kernels::reference {
 
-// d_hidden is overwritten, dW added to; both null: forward only.
+// d_hidden is overwritten, dW added to; both null: forward only. likeliest [N] or null.
 template <class T>
 CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, const T* W,
                                  const std::int32_t* targets, double gradient_scale, T* losses, T* d_hidden,
-                                 T* dW) {
+                                 T* dW, std::int32_t* likeliest = nullptr) {
   CrossEntropyResult result;
   std::vector<double> logits(static_cast<std::size_t>(s.vocab)), dh(static_cast<std::size_t>(s.channels));
   for (i64 n = 0; n < s.rows; ++n) {
     const T* h = hidden + n * s.channels;
     if (losses != nullptr) losses[n] = 0;
+    if (likeliest != nullptr) likeliest[n] = -1;
     if (d_hidden != nullptr) std::fill_n(d_hidden + n * s.channels, s.channels, T{0});
     if (targets[n] == kIgnoredTarget) continue;
     double largest = -INFINITY;
@@ -29,6 +30,9 @@ CrossEntropyResult cross_entropy(const CrossEntropyShape& s, const T* hidden, co
       if (cap > 0) sum = cap * std::tanh(sum / cap);
       logits[static_cast<std::size_t>(v)] = sum;
       largest = std::max(largest, sum);
+    }
+    if (likeliest != nullptr) {
+      likeliest[n] = static_cast<std::int32_t>(std::find(logits.begin(), logits.end(), largest) - logits.begin());
     }
     double total = 0;
     for (double x : logits) total += std::exp(x - largest);
