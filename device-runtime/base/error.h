@@ -4,15 +4,20 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace mft {
 
+// What messages quote may come from anybody: without control characters (line feeds and tabs stay), and not endless.
+std::string readable(std::string_view text);
+
 class Failure : public std::runtime_error {
  public:
-  // code: stable and dotted ("io.disk-full", "model.tensor-missing"); hint: what to do next, one sentence.
+  // code: stable and dotted ("io.disk-full", "model.tensor-missing"); hint: what to do next, one sentence. The message
+  // is made readable.
   Failure(std::string code, const std::string& message, std::string hint = "")
-      : std::runtime_error(message), code_(std::move(code)), hint_(std::move(hint)) {}
+      : std::runtime_error(readable(message)), code_(std::move(code)), hint_(std::move(hint)) {}
   const std::string& code() const { return code_; }
   const std::string& hint() const { return hint_; }
 

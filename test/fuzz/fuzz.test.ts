@@ -19,10 +19,11 @@ import { afterAll, expect, test } from 'vitest';
 import { damagedBytes, damagedJson } from './damage.ts';
 import { answer, type FuzzTarget } from './target.ts';
 import { models } from './targets/models.ts';
+import { packs } from './targets/packs.ts';
 import { peers } from './targets/peers.tsx';
 import { people } from './targets/people.ts';
 
-const TARGETS: readonly FuzzTarget[] = [...models, ...peers, ...people];
+const TARGETS: readonly FuzzTarget[] = [...models, ...packs, ...peers, ...people];
 const RUNS = Number(process.env.MFT_FUZZ_RUNS ?? 150);
 const SEED = Number(process.env.MFT_FUZZ_SEED ?? 20_260);
 /** Inputs that broke something are kept here, to be looked at and committed to the corpus. */

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveConfig, setLayer, yamlLayer } from '../../../src/config/index.ts';
-import { inspectTextFile } from '../../../src/data/text-file.ts';
+import { formatOf, inspectDataFile, inspectTextFile } from '../../../src/data/index.ts';
 import type { FuzzTarget } from '../target.ts';
 
 const config: FuzzTarget = {
@@ -49,4 +49,41 @@ const text: FuzzTarget = {
   },
 };
 
-export const people: readonly FuzzTarget[] = [config, assignment, text];
+const lines = (...values: unknown[]) =>
+  Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+
+/** JSON Lines of every format, recognised and checked as before a push. */
+const records: FuzzTarget = {
+  name: 'records',
+  codes: /^data\./,
+  seeds: [
+    lines({ text: 'hello world' }, { text: 'é 日本 \ud83d\ude00', more: [1, { a: null }] }),
+    lines({ prompt: 'a', completion: ' b' }, { completion: 'c', prompt: '' }),
+    lines({
+      messages: [
+        { role: 'system', content: 'be' },
+        { role: 'user', content: 'hi' },
+        { role: 'assistant', content: 'hello' },
+      ],
+    }),
+    lines(
+      { question: '2+2?', choices: ['3', '4'], answer: 1 },
+      { question: 'x', choices: ['a', 'b'], answer: 'B' },
+    ),
+    lines({ input_ids: [1, 2, 3], labels: [-100, 2, 3] }, { input_ids: [7] }),
+    lines({
+      segments: [
+        { text: 'a', label: false },
+        { text: 'b', label: true },
+      ],
+    }),
+  ],
+  place: () => 'data.jsonl',
+  async run(bytes, folder) {
+    const path = join(folder, 'data.jsonl');
+    writeFileSync(path, bytes);
+    await inspectDataFile(path, await formatOf(path), { vocabSize: 300 });
+  },
+};
+
+export const people: readonly FuzzTarget[] = [config, assignment, text, records];
