@@ -65,16 +65,14 @@ TEST(Result, IsTheBestEvaluationsWeights) {
   EXPECT_EQ(result.manifest.validation_loss(), best.loss());
   EXPECT_FALSE(stat_path(run.folder.best()));  // the result has them
 
-  // The proof: these weights have that loss, to the bit.
-  TestRun again;
-  *again.spec.mutable_data() = run.spec.data();
-  again.use_validation(read_all(run.folder.stored(run.spec.data().validation().store_sha256()), 1 << 20));
-  again.spec.clear_train();
-  again.spec.mutable_evaluate()->set_batch_size(2);
-  v1::LoraConfig& adapter = *again.spec.mutable_adapter();
-  *adapter.mutable_targets() = result.manifest.lora_targets();
-  *adapter.mutable_init_segment() = result.manifest.weights(0);
-  adapter.set_init_sha256(again.store_bytes(read_all(result.weights[0].path, 10 << 20)));
+  // The proof: a run that begins with these weights, and whose first step has a learning rate of 0, has that
+  // loss, to the bit.
+  Overfitting again(true);
+  v1::TrainTask& task = *again.spec.mutable_train();
+  task.set_steps(1);
+  task.mutable_optimizer()->set_warmup_steps(1);
+  *task.mutable_lora()->mutable_init_segment() = result.manifest.weights(0);
+  task.mutable_lora()->set_init_sha256(again.store_bytes(read_all(result.weights[0].path, 10 << 20)));
   complete(again);
   ASSERT_EQ(evaluations(again).size(), 1u);
   EXPECT_EQ(evaluations(again)[0].loss(), best.loss());
