@@ -169,6 +169,19 @@ void write_token_file(const std::string& text_path, std::uint64_t text_bytes,
 
 }  // namespace
 
+TokenizeOptions tokenize_options(const v1::DataConfig& data, const v1::DataFile& file, std::uint32_t vocab_size) {
+  TokenizeOptions options;
+  options.name = file.display_name().empty() ? file.device_path() : file.display_name();
+  options.format = data.format();
+  options.fields = data.fields();
+  if (data.has_chat()) options.chat = data.chat();
+  options.chat_refusal = data.chat_refusal();
+  options.learn_all = data.learn_all();
+  options.max_tokens = data.packing() == v1::PACKING_WRAP ? 0 : std::uint64_t{data.sequence_length()} + 1;
+  options.id_limit = vocab_size;
+  return options;
+}
+
 Sha256Digest digest_of(const TokenizeOptions& options) {
   if (options.format == v1::DATA_FORMAT_TEXT) return sha256("text");
   Sha256 hash;

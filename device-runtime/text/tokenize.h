@@ -25,6 +25,10 @@ struct TokenizeOptions {
   std::uint32_t id_limit = 0;    // DATA_FORMAT_IDS: ids are below it
 };
 
+// As a run's data configuration says of one of its files. vocab_size: of the model. What a row can't hold is cut off
+// unless records wrap.
+TokenizeOptions tokenize_options(const v1::DataConfig& data, const v1::DataFile& file, std::uint32_t vocab_size);
+
 // Of all of these that shape the tokens: the same digest, the same tokens.
 Sha256Digest digest_of(const TokenizeOptions& options);
 

@@ -11,21 +11,6 @@
 namespace mft::train {
 namespace {
 
-// As the data configuration says; what a row can't hold is cut off when a row is one record or holds whole ones.
-TokenizeOptions options_of(const RunContext& context, const v1::DataFile& file) {
-  const v1::DataConfig& data = context.spec.data();
-  TokenizeOptions options;
-  options.name = file.display_name().empty() ? file.device_path() : file.display_name();
-  options.format = data.format();
-  options.fields = data.fields();
-  if (data.has_chat()) options.chat = data.chat();
-  options.chat_refusal = data.chat_refusal();
-  options.learn_all = data.learn_all();
-  options.max_tokens = data.packing() == v1::PACKING_WRAP ? 0 : std::uint64_t{data.sequence_length()} + 1;
-  options.id_limit = context.spec.model().config().vocab_size();
-  return options;
-}
-
 // The tokens of an earlier attempt, if they are there, whole, and of this tokenizer, text and options.
 std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file, const TokenizeOptions& options,
                                      const std::string& path) {
@@ -88,7 +73,8 @@ Tokenizer open_tokenizer(RunContext& context) {
 
 TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::string& name) {
   const std::string path = context.folder / (name + ".tokens");
-  const TokenizeOptions options = options_of(context, file);
+  const TokenizeOptions options =
+      tokenize_options(context.spec.data(), file, context.spec.model().config().vocab_size());
   if (std::optional<TokenFile> kept = kept_tokens(context, file, options, path)) return std::move(*kept);
   const std::string tokenizer = tokenizer_path(context);
   const std::string text =
