@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { ExitCode, MftError } from '../base/errors.ts';
+import { type ResolvedConfig, resolveConfig, setLayer } from '../config/index.ts';
 import { benchmarks, SPLITS } from '../eval/index.ts';
 import { mft } from '../protocol/index.ts';
 import { type RunRecord, RunStore } from '../runs/index.ts';
@@ -89,6 +90,13 @@ Exit codes: 0 done, 5 failed, 6 contact lost, 7 stopped (docs/errors.md).`);
       summary:
         'For choices: choose by the letter after a prompt that shows them (default), or by the text of each.',
     })(),
+    set: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      exclusive: ['task'],
+      helpValue: 'data.KEY=VALUE',
+      summary: 'How the file is read: a data.* key of a configuration; may be given again.',
+    }),
     out: Flags.string({
       dependsOn: ['task'],
       helpValue: 'FILE',
@@ -130,7 +138,15 @@ Exit codes: 0 done, 5 failed, 6 contact lost, 7 stopped (docs/errors.md).`);
     const run = await withProgress({ quiet: this.jsonEnabled() }, (operation) =>
       choices
         ? planChoices({ ...shared, ...choices }, operation)
-        : planEvaluation({ ...shared, batchSize: flags['batch-size'], stride: flags.stride }, operation),
+        : planEvaluation(
+            {
+              ...shared,
+              batchSize: flags['batch-size'],
+              stride: flags.stride,
+              settings: dataSettings(flags.set),
+            },
+            operation,
+          ),
     );
     const phone = new DevicePhone(device);
     const result = await this.follow(store, phone, run, flags);
@@ -181,6 +197,27 @@ Exit codes: 0 done, 5 failed, 6 contact lost, 7 stopped (docs/errors.md).`);
     for (const line of choiceLines(questions)) this.log(line);
     return choiceRecord(questions);
   }
+}
+
+/** Keys of `data` that say how a file is read. */
+const READING = ['format', 'packing', 'mask_prompt', 'fields', 'chat_template'] as const;
+
+/** @throws MftError config.* */
+function dataSettings(assignments: readonly string[] = []): Partial<ResolvedConfig['data']> {
+  const layer = setLayer(assignments);
+  const { data } = resolveConfig([layer]);
+  const said = Object.keys(layer.values.data ?? {});
+  const other = [
+    ...Object.keys(layer.values).filter((section) => section !== 'data'),
+    ...said.filter((key) => !READING.some((known) => key === known)).map((key) => `data.${key}`),
+  ];
+  if (other.length > 0)
+    throw new MftError(`--set ${other[0]} means nothing to an evaluation`, {
+      code: 'config.value',
+      exit: ExitCode.usage,
+      suggestions: [`Keys that do: ${READING.map((key) => `data.${key}`).join(', ')}`],
+    });
+  return Object.fromEntries(READING.filter((key) => said.includes(key)).map((key) => [key, data[key]]));
 }
 
 interface TaskFlags {

@@ -32,9 +32,9 @@ function f32FromBits(bits: number): number {
   return scratch.getFloat32(0);
 }
 
-/** Steps and validations have a loss at a step; the others are found by their id only. */
+/** Steps and validations (but for a multiple choice) have a loss at a step; the others are found by their id only. */
 function lossOf(event: mft.v1.Event): { step: number; bits: number } | undefined {
-  const body = event.step ?? event.evaluation;
+  const body = event.step ?? (event.evaluation?.questions ? undefined : event.evaluation);
   return body ? { step: body.step, bits: f32Bits(body.loss) } : undefined;
 }
 

@@ -18,6 +18,8 @@ export class RunRecorder {
   maxStep = 0;
   /** Texts that were written, each once. */
   private readonly written = new Set<string>();
+  /** Of a multiple choice, scored. */
+  private questions = 0;
   private readonly onSignal: (signal: RunSignal) => void;
   private hostCursor = 0;
 
@@ -33,7 +35,7 @@ export class RunRecorder {
 
   /** How far the run got in all its attempts: grows with what no attempt had reached before. */
   get progress(): number {
-    return this.maxStep + this.written.size;
+    return this.maxStep + this.written.size + this.questions;
   }
 
   /** Shows what the record has and was not shown yet. */
@@ -81,6 +83,7 @@ export class RunRecorder {
       const { step, promptIndex, controlId } = event.sample;
       this.written.add(`${step}:${promptIndex}:${controlId}`);
     }
+    if (event.choiceScored) this.questions = Math.max(this.questions, event.choiceScored.index + 1);
     this.onSignal({ type: 'event', event, replayed });
   }
 

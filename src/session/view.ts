@@ -182,6 +182,7 @@ function reduceEvent(view: RunView, event: mft.v1.Event): RunView {
     );
   }
   if (event.step) return reduceStep(next, event.step);
+  if (event.evaluation?.questions) return say(next, 'good', accuracyLine(event.evaluation));
   if (event.evaluation) {
     const { step, loss, perplexity, best } = event.evaluation;
     const point = { step, loss, perplexity, best };
@@ -263,6 +264,11 @@ export function resultText(finished: mft.v1.IFinished): string | undefined {
   const { step, resultStep, resultManifestSha256 } = finished;
   if (!resultManifestSha256?.length || !resultStep || resultStep === step) return undefined;
   return `the result is of step ${resultStep}, the best validation`;
+}
+
+function accuracyLine({ questions, correct, correctNorm }: mft.v1.Evaluation): string {
+  const share = (count: number) => (count / questions).toFixed(4);
+  return `${correct} of ${questions} questions right: acc ${share(correct)}, acc_norm ${share(correctNorm)}`;
 }
 
 function reduceStep(view: RunView, step: mft.v1.IStep & mft.v1.Step): RunView {
