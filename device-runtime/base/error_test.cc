@@ -7,7 +7,7 @@ namespace {
 
 TEST(Error, MessagesQuoteNothingThatATerminalObeys) {
   const Failure failure("test.quoted", "run '\x1B[2J\r\x7F' is\tnot é\n日本");
-  EXPECT_STREQ(failure.what(), "run '?[2J??' is\tnot é\n日本");
+  EXPECT_STREQ(failure.what(), "run '?[2J?" "?' is\tnot é\n日本");
 }
 
 TEST(Error, MessagesEndBetweenCharacters) {

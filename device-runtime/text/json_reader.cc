@@ -197,10 +197,11 @@ void JsonReader::end_record() {
 void JsonReader::scan_string(std::string* out, std::size_t limit) {
   source_.take(1);
   Utf8Checker checker;
+  std::uint64_t others = source_.column();  // bytes of the line that the checker did not see
   const auto not_utf8 = [&]() {
     throw Failure("data.not-utf8",
                   source_.name() + " is not UTF-8: line " + std::to_string(source_.line()) + ", after byte " +
-                      std::to_string(source_.column()) + " of it",
+                      std::to_string(others + checker.checked()) + " of it",
                   "Convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 FILE > converted.jsonl");
   };
   for (;;) {
@@ -228,8 +229,10 @@ void JsonReader::scan_string(std::string* out, std::size_t limit) {
       return;
     }
     if (next != '\\') fail_syntax("no control character in a string (write \\n for a line feed)");
+    const std::uint64_t backslash = source_.column();
     source_.take(1);
     scan_escape(out != nullptr && out->size() < limit ? out : nullptr);
+    others += source_.column() - backslash;
   }
 }
 

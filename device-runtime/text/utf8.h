@@ -46,6 +46,7 @@ class Utf8Checker {
   // Bytes at the end of what was fed that are the beginning of an unfinished sequence, 0..3.
   std::size_t unfinished() const { return held_; }
   std::uint64_t lines() const { return lines_; }  // line feeds so far
+  std::uint64_t checked() const { return checked_; }  // bytes that are valid, up to the first that is not
 
  private:
   std::uint64_t checked_ = 0;  // bytes known to be valid

@@ -101,7 +101,7 @@ function notUtf8(path: string, bytes: Buffer, offset: number, linesBefore: numbe
 }
 
 /** Offset of the first byte that does not begin a valid sequence. */
-function firstInvalid(bytes: Buffer): number {
+export function firstInvalid(bytes: Buffer): number {
   let at = 0;
   while (at < bytes.length) {
     const lead = bytes[at] ?? 0;

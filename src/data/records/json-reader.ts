@@ -3,6 +3,7 @@
  * phone: the same rules, the same messages. Messages name fields that the caller knows, never what the file says.
  */
 import { isUtf8 } from 'node:buffer';
+import { firstInvalid } from '../text-file.ts';
 import { badRecord, type Line, lineNotUtf8 } from './lines.ts';
 
 export type JsonType = 'object' | 'list' | 'string' | 'number' | 'bool' | 'null';
@@ -219,7 +220,7 @@ export class JsonReader {
         end += 1;
       }
       const plain = bytes.subarray(begin, end);
-      if (!isUtf8(plain)) throw lineNotUtf8(this.#line, begin);
+      if (!isUtf8(plain)) throw lineNotUtf8(this.#line, begin + firstInvalid(plain));
       if (keep && end > begin) parts.push(plain.toString());
       this.#at = end;
       const next = bytes[end];
