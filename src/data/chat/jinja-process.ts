@@ -15,8 +15,8 @@ export interface Setup {
 export interface Job {
   messages: { role: string; content: string }[];
   addGenerationPrompt: boolean;
-  /** What strftime_now gives in place of the time. */
-  date?: string | undefined;
+  /** As if it were the beginning of 1970. */
+  longAgo: boolean;
 }
 
 /** Of a Setup: text is empty. `error`: the template's own refusal, or a mistake in it. */
@@ -36,6 +36,14 @@ String.prototype.trimEnd = function () {
   return stripEnd(String(this));
 };
 
+const Now = Date;
+/** The clock that strftime_now reads. */
+const LongAgo = class extends Date {
+  constructor() {
+    super(0);
+  }
+} as DateConstructor;
+
 let template: Template | undefined;
 let tokens: Setup['tokens'] = {};
 
@@ -45,7 +53,8 @@ function handle(message: Setup | Job): Answer {
     tokens = message.tokens;
     return { text: '' };
   }
-  const { messages, addGenerationPrompt, date } = message;
+  const { messages, addGenerationPrompt, longAgo } = message;
+  globalThis.Date = longAgo ? LongAgo : Now;
   const text = template?.render({
     ...tokens,
     messages,
@@ -53,7 +62,6 @@ function handle(message: Setup | Job): Answer {
     // transformers defines these always.
     tools: null,
     documents: null,
-    ...(date === undefined ? {} : { strftime_now: () => date }),
   });
   if (text === undefined || text.length > MAX_TEXT) return { error: 'it writes too much' };
   return { text };

@@ -40,11 +40,15 @@ export class JinjaTemplate {
   }
 
   /** @throws TemplateRunsAway */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean, date?: string): Promise<Rendering> {
+  render(
+    messages: readonly ChatMessage[],
+    addGenerationPrompt: boolean,
+    longAgo = false,
+  ): Promise<Rendering> {
     const job = {
       messages: messages.map(({ role, content }) => ({ role, content })),
       addGenerationPrompt,
-      date,
+      longAgo,
     };
     const result = this.#last.then(() => this.#run(job));
     this.#last = result.catch(() => {});

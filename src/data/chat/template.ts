@@ -63,13 +63,10 @@ export class ChatTemplate {
   async #compile(): Promise<Compiled> {
     const { text, special, tokens } = this.#source;
     const render: Render = (messages, asks = false) => this.#jinja.render(messages, asks);
-    const renderOn = async (date: string) => {
-      const rendering = await this.#jinja.render([{ role: 'user', content: 'a' }], false, date);
-      return rendering.refused === undefined ? rendering.text : undefined;
-    };
+    const longAgo: Render = (messages, asks = false) => this.#jinja.render(messages, asks, true);
     try {
       const compiled = await compilePieces(render, { special, bos: tokens.bos_token });
-      await checkPieces(compiled, text, render, renderOn);
+      await checkPieces(compiled, text, render, longAgo);
       return { pieces: compiled.pieces };
     } catch (error) {
       if (error instanceof Inexpressible || error instanceof TemplateRunsAway)
