@@ -8,4 +8,5 @@ export {
   type ScoredQuestion,
 } from './report.ts';
 export { type TaskFile, type TaskRequest, writeTaskFile } from './task-file.ts';
+export { type TrainingRequest, writeTrainingFile } from './training-file.ts';
 export { SPLITS, type Split } from './types.ts';
