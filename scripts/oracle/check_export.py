@@ -7,8 +7,9 @@
 --adapter with --merged: base + adapter under peft against the merged folder. --full: a folder that should equal the base
 (an import that was exported again) or, with --result, what full fine-tuning made. --tool: device-runtime's logits_tool,
 which gives the runtime's logits of the base and of the result. --all: the folders that export-families.ts made, of every
-family. Exit code 1 when something disagrees by more than the tolerance, or when the training changed nothing. Needs torch,
-transformers and peft from PyPI; no test of mft depends on it.
+family; GGUF files in them are checked as check_gguf.py does, and what belongs to a model beside its weights must be carried
+along. Exit code 1 when something disagrees by more than the tolerance, or when the training changed nothing. Needs torch,
+transformers, peft and gguf from PyPI; no test of mft depends on it.
 """
 
 import argparse
@@ -22,7 +23,10 @@ import transformers
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+import check_gguf
+
 TOLERANCE = 1e-4
+CARRIED = ["generation_config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"]
 
 
 def load(path):
@@ -46,7 +50,11 @@ class Check:
 
     def report(self, what, difference, good):
         self.failed = self.failed or not good
-        print(f"{'ok  ' if good else 'FAIL'} {what}: largest difference of logits {difference:.3e}")
+        print(f"{'ok  ' if good else 'FAIL'} {what}: largest difference {difference:.3e}")
+
+    def holds(self, what, good, seen):
+        self.failed = self.failed or not good
+        print(f"ok   {what}" if good else f"FAIL {what}: {seen}")
 
     def same(self, what, a, b, tolerance=TOLERANCE):
         difference = (a - b).abs().max().item()
@@ -86,6 +94,28 @@ def check(options, verdict):
         verdict.same("runtime = transformers, trained", runtime(options, tokens, options.result), trained)
 
 
+def check_files(run, verdict):
+    """What an export has beside its weights, and the GGUF files of the run."""
+    for export in ("merged", "full"):
+        if (run / export).exists():
+            lost = [name for name in CARRIED if (run / "base" / name).exists()
+                    and (not (run / export / name).exists() or (run / "base" / name).read_bytes() != (run / export / name).read_bytes())]
+            verdict.holds(f"{export} has what base has beside weights", not lost, lost)
+    for path in sorted(run.glob("*.*.gguf")):
+        folder = run / path.name.split(".")[0]
+        print(f"  {path.name}")
+        both = None
+        # Of a type that keeps every value; blocks of int8 leave as Q8_0.
+        if ".f32." in path.name or path.name == "base.q8_0.gguf" and run.name.endswith("-int8"):
+            model = load(folder)
+            tokens = tokens_for(model.config)
+            both = (tokens, logits(model, tokens))
+        check_gguf.check_model(path, folder, verdict, both)
+    if (run / "adapter.gguf").exists():
+        print("  adapter.gguf")
+        check_gguf.check_adapter(run / "adapter.gguf", run / "base.f32.gguf", run / "merged.f32.gguf", verdict)
+
+
 def check_all(folder, tool, verdict):
     runs = sorted(path.parent for path in pathlib.Path(folder).glob("*/base"))
     assert runs, f"no */base in {folder}"
@@ -96,6 +126,7 @@ def check_all(folder, tool, verdict):
         assert at["full"] or (at["peft"] and at["merged"]), run
         check(argparse.Namespace(base=at["base"], adapter=at["peft"], merged=at["merged"], full=at["full"], tool=tool,
                                  pack=at["pack"], result=at["result"]), verdict)
+        check_files(run, verdict)
 
 
 def main():

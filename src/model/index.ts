@@ -4,6 +4,7 @@ export { readEndTokens } from './end-tokens.ts';
 export { type ExportOptions, exportModel, exportResult, openAdapter } from './export/index.ts';
 export { openResult } from './export/result.ts';
 export { familyNames, sizeNames } from './families/index.ts';
+export { type Leftover, listDownloads, removeDownloads } from './hub/leftovers.ts';
 export { type PulledModel, type PullOptions, pullModel } from './hub/pull.ts';
 export type { ImportOptions } from './import.ts';
 export {

@@ -17,7 +17,7 @@ export async function withLock<T>(dir: string, work: () => Promise<T>): Promise<
       },
     );
   if (!(await take())) {
-    const holder = Number(await readFile(path, 'utf8').catch(() => ''));
+    const holder = await holderOf(path);
     if (!isAlive(holder)) await rm(path, { force: true });
     if (isAlive(holder) || !(await take()))
       throw hubError(`another mft downloads this model (process ${holder})`, {
@@ -30,6 +30,15 @@ export async function withLock<T>(dir: string, work: () => Promise<T>): Promise<
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** Whether a living process holds the folder. */
+export async function isLocked(dir: string): Promise<boolean> {
+  return isAlive(await holderOf(join(dir, LOCK)));
+}
+
+async function holderOf(path: string): Promise<number> {
+  return Number(await readFile(path, 'utf8').catch(() => ''));
 }
 
 function isAlive(pid: number): boolean {

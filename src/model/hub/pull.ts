@@ -4,7 +4,6 @@
  */
 import { mkdir, readdir, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { dataHome } from '../../base/paths.ts';
 import { formatBytes } from '../../base/units.ts';
 import { type ImportOptions, readModelConfig } from '../import.ts';
 import { freePlace, importModel, type LibraryPlace } from '../library.ts';
@@ -14,6 +13,7 @@ import type { ModelPack } from '../types.ts';
 import { type Connection, connectionOf } from './connection.ts';
 import { download } from './download.ts';
 import { hubError } from './errors.ts';
+import { downloadsFolder } from './leftovers.ts';
 import { withLock } from './lock.ts';
 import { checkRepoName, listFolder, openRepository, type RemoteFile, type Repository } from './repository.ts';
 import { PATIENCE, type Patience } from './retry.ts';
@@ -48,7 +48,7 @@ export async function pullModel(repo: string, options: PullOptions = {}): Promis
   await freePlace(name, options);
   const patience = { ...PATIENCE, ...options.patience, signal: options.signal };
   const repository = await openRepository(options.connection ?? connectionOf(), repo, revision, patience);
-  const folder = join(options.home ?? dataHome(), 'downloads', repo.replace('/', '--'));
+  const folder = join(downloadsFolder(options), repo.replace('/', '--'));
   await mkdir(folder, { recursive: true });
   const pulled = await withLock(folder, async () => {
     const dir = join(folder, repository.commit);
