@@ -3,6 +3,7 @@ import { formatBytes } from '../base/units.ts';
 import type { ResolvedConfig } from '../config/index.ts';
 import type { DeviceProfile } from '../device/index.ts';
 import { countAdapterElements, type LoraTarget, type ModelConfig, type ModelPack } from '../model/index.ts';
+import { mft } from '../protocol/index.ts';
 
 export interface FitRequest {
   config: ResolvedConfig;
@@ -71,6 +72,17 @@ export function checkFits(request: FitRequest): void {
         suggestions: ['Free what no run needs any more: mft gc', '--set train.keep_checkpoints=1'],
       },
     );
+}
+
+/** @throws MftError config.value: records are evaluated each by itself. What a file on the phone holds is found there. */
+export function checkStridable(file: string, format: mft.v1.DataFormat | null | undefined): void {
+  const { DATA_FORMAT_TEXT, DATA_FORMAT_UNSPECIFIED } = mft.v1.DataFormat;
+  if ((format ?? DATA_FORMAT_UNSPECIFIED) === DATA_FORMAT_UNSPECIFIED || format === DATA_FORMAT_TEXT) return;
+  throw new MftError(`--stride is for a text, and ${file} holds records: each is evaluated by itself`, {
+    code: 'config.value',
+    exit: ExitCode.usage,
+    suggestions: ['Leave --stride out.', '--set data.format=text reads the file as one text.'],
+  });
 }
 
 /** @throws MftError config.value: tokens between two windows would never be predicted. */

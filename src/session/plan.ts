@@ -22,7 +22,7 @@ import { mft } from '../protocol/index.ts';
 import type { DeployFile, NewRun, RunPlan, RunRecord, RunStore, RunTask } from '../runs/index.ts';
 import { DATA_DEFAULTS, type DataSettings, type PlannedData, planData, planQuestions } from './data.ts';
 import { RUNTIME_FILE } from './device-phone.ts';
-import { checkFits, checkLength, checkStride, checkTrainable } from './fit.ts';
+import { checkFits, checkLength, checkStridable, checkStride, checkTrainable } from './fit.ts';
 import { planLora } from './lora.ts';
 import {
   type ChoiceOptions,
@@ -190,6 +190,7 @@ export async function planEvaluation(
   const data = await planData({ validation: request.data, settings, pack, device, store }, operation);
   const planned = { pack, profile, method: '', config: undefined, data: request.data };
   try {
+    if (stride > 0) checkStridable(request.data, data.rules.format);
     return record(request, 'evaluate', planned, (id) => {
       const { sources, files: dataFiles } = data.settle(store.folder(id));
       const options = { sequenceLength, batchSize, stride, threads, compute, adapter, rules: data.rules };
