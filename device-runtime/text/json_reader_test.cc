@@ -117,7 +117,7 @@ TEST(JsonReader, SaysFileLineAndWhatWasExpected) {
   EXPECT_EQ(error_of(std::string("\0", 1)), "file.jsonl line 1: expected a value, found byte 0x00 at byte 1");
   for (const char* bytes : {"{}\n\"ab\xE9\"", "{}\n\"ab\xED\xA0\x80\"", "{}\n\"ab\xC0\xAF\"", "{}\n\"ab\xE6\x97\"",
                             "{}\n\"ab\xE6\\n\x97\""})
-    EXPECT_EQ(error_of(bytes), "file.jsonl is not UTF-8: line 2, after byte 1 of it");
+    EXPECT_EQ(error_of(bytes), "file.jsonl is not UTF-8: line 2, after byte 3 of it");
 }
 
 TEST(JsonReader, NestingHasALimit) {
