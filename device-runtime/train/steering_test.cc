@@ -284,6 +284,131 @@ TEST_F(SteeringTest, AManifestFillsInWhatTheJournalLost) {
   EXPECT_EQ(target.calls.size(), 1u);
 }
 
+v1::Control say(std::uint64_t id) {
+  v1::Control result;
+  result.set_id(id);
+  result.mutable_say()->set_text("what was said");
+  return result;
+}
+v1::Control interrupt(std::uint64_t id) {
+  return control(id, [](v1::Control& c) { c.mutable_interrupt(); });
+}
+constexpr std::chrono::milliseconds kIdle{20};
+
+TEST_F(SteeringTest, OnlyAConversationIsTalkedTo) {
+  Steering steering = make();
+  inbox.push(say(1));
+  inbox.push(interrupt(2));
+  EXPECT_FALSE(steering.between_batches(3, &target));
+  EXPECT_EQ(acknowledged(), (Strings{"1@3 say!", "2@3 interrupt!"}));
+}
+
+TEST_F(SteeringTest, WhatIsSaidWaitsForItsTurnAndComesOnce) {
+  Steering steering = make();
+  steering.converse();
+  for (const std::uint64_t id : {1, 2, 1}) inbox.push(say(id));
+  std::optional<Utterance> first = steering.next_utterance(target, kIdle);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->control.id(), 1u);
+  EXPECT_EQ(first->control.say().text(), "what was said");
+  EXPECT_FALSE(first->interrupted);
+  inbox.push(say(1));  // before it is acknowledged
+  EXPECT_FALSE(steering.during_answer(target));
+  EXPECT_TRUE(acknowledged().empty());
+  steering.acknowledge_utterance(first->control, true, "");
+  inbox.push(say(1));
+  EXPECT_FALSE(steering.during_answer(target));
+  EXPECT_EQ(acknowledged(), (Strings{"1@0 say", "1@0 say"}));
+  steering.end_answer();
+  EXPECT_EQ(steering.next_utterance(target, kIdle)->control.id(), 2u);
+  steering.end_answer();
+  EXPECT_FALSE(steering.next_utterance(target, kIdle));  // nothing more, and nobody there
+  for (const v1::Event& event : sink.events()) {
+    EXPECT_EQ(event.control_applied().control().say().text(), "");
+  }
+}
+
+TEST_F(SteeringTest, AnInterruptEndsWhatWasSaidBeforeIt) {
+  Steering steering = make();
+  steering.converse();
+  inbox.push(interrupt(1));
+  inbox.push(say(2));
+  inbox.push(say(3));
+  inbox.push(interrupt(4));
+  inbox.push(say(5));
+  EXPECT_TRUE(steering.next_utterance(target, kIdle)->interrupted);
+  EXPECT_TRUE(steering.during_answer(target));
+  steering.end_answer();
+  EXPECT_TRUE(steering.next_utterance(target, kIdle)->interrupted);
+  steering.end_answer();
+  EXPECT_FALSE(steering.next_utterance(target, kIdle)->interrupted);
+  EXPECT_FALSE(steering.during_answer(target));
+  inbox.push(interrupt(6));
+  EXPECT_TRUE(steering.during_answer(target));
+  steering.end_answer();
+  inbox.push(say(7));
+  steering.next_utterance(target, kIdle);
+  EXPECT_FALSE(steering.during_answer(target));
+}
+
+TEST_F(SteeringTest, AStopEndsTheAnswerAndTheConversation) {
+  Steering steering = make();
+  steering.converse();
+  inbox.push(say(1));
+  ASSERT_TRUE(steering.next_utterance(target, kIdle));
+  inbox.push(say(2));
+  inbox.push(stop(3));
+  EXPECT_TRUE(steering.during_answer(target));
+  steering.end_answer();
+  EXPECT_FALSE(steering.next_utterance(target, kIdle));
+  steering.close(0);
+  EXPECT_EQ(acknowledged(), Strings{"3@0 stop"});  // 2 is said again, to the next attempt
+}
+
+TEST_F(SteeringTest, AnotherAttemptAnswersWhatWasNotAnsweredToItsEnd) {
+  {
+    Steering first = make();
+    first.converse();
+    for (const std::uint64_t id : {1, 2}) {
+      inbox.push(say(id));
+      first.acknowledge_utterance(first.next_utterance(target, kIdle)->control, true, "");
+      if (id == 2) break;  // killed
+      v1::Event answer;
+      answer.mutable_sample()->set_control_id(id);
+      sink.emit(answer);
+      first.end_answer();
+    }
+    inbox.push(say(3));
+    first.during_answer(target);
+    first.acknowledge_utterance(say(3), false, "not that");
+  }
+  Steering second = make(history());
+  second.converse();
+  for (const std::uint64_t id : {1, 2, 3}) inbox.push(say(id));
+  EXPECT_EQ(second.next_utterance(target, kIdle)->control.id(), 2u);
+  second.end_answer();
+  EXPECT_FALSE(second.next_utterance(target, kIdle));
+  EXPECT_TRUE(history().in_force.empty());
+}
+
+TEST(ControlInbox, WaitsAsLongAsAHostIsThere) {
+  using Clock = std::chrono::steady_clock;
+  ControlInbox inbox;
+  EXPECT_FALSE(inbox.wait_unless_alone(std::chrono::milliseconds(10)));
+  inbox.set_hosts(1);
+  std::thread host([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    inbox.set_hosts(0);
+  });
+  const Clock::time_point from = Clock::now();
+  EXPECT_FALSE(inbox.wait_unless_alone(std::chrono::milliseconds(10)));
+  EXPECT_GE(Clock::now() - from, std::chrono::milliseconds(60));  // not by the time it takes, but by who is there
+  host.join();
+  inbox.set_hosts(1);
+  inbox.push(pause(1));
+  EXPECT_TRUE(inbox.wait_unless_alone(std::chrono::milliseconds(0)));
+}
+
 TEST(ControlInbox, HasALimit) {
   ControlInbox inbox;
   for (std::size_t i = 0; i < ControlInbox::kLimit; ++i) ASSERT_TRUE(inbox.push(pause(i + 1)));

@@ -12,6 +12,7 @@ import { type ChatOutput, jsonOutput, plainOutput } from '../ui/chat/output.ts';
 import { BaseCommand } from './base.ts';
 import { openDevice, resolveModel } from './shared/context.ts';
 import { adapterFlag, computeFlag, deviceFlag, dtypeFlag, threadsFlag, waitFlag } from './shared/flags.ts';
+import { FAREWELL_MS } from './shared/follow.ts';
 import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 import { samplingFlags, samplingOf, systemFlag, templateFlag } from './shared/sampling.ts';
@@ -103,7 +104,7 @@ Exit codes: 0 ended, 5 failed, 6 contact lost, 130 ended with ^C (docs/errors.md
       const leave = () => loop.leave();
       process.on('SIGINT', interrupt).on('SIGTERM', leave).on('SIGHUP', leave);
       try {
-        await loop.start(() => output.opened(opening(run, pack.name, device.toString(), renderer.template)));
+        await loop.start(() => output.opened(opening(run, pack.name, renderer.template)));
         process.exitCode = await loop.run(this.input(interrupt));
       } finally {
         await this.clearAway(store, phone, run, remote);
@@ -139,7 +140,7 @@ Exit codes: 0 ended, 5 failed, 6 contact lost, 130 ended with ^C (docs/errors.md
   ): Promise<void> {
     await remote.end(END_MS);
     try {
-      await phone.forget(run);
+      await phone.forget(run, FAREWELL_MS);
       store.remove(run.id);
     } catch {
       this.logToStderr(
@@ -149,10 +150,10 @@ Exit codes: 0 ended, 5 failed, 6 contact lost, 130 ended with ^C (docs/errors.md
   }
 }
 
-function opening(run: RunRecord, model: string, device: string, template: string | undefined) {
+function opening(run: RunRecord, model: string, template: string | undefined) {
   const { chat } = mft.v1.RunSpec.decode(run.spec);
   return {
-    ...{ run: run.id, model, device },
+    ...{ run: run.id, model, device: run.deviceName },
     context_length: chat?.contextLength ?? 0,
     seed: chat?.sampling?.seed ?? 0,
     template: template ?? null,

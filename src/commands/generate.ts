@@ -12,7 +12,7 @@ import { GeneratedTexts } from '../ui/generated.ts';
 import { BaseCommand } from './base.ts';
 import { openDevice, resolveModel } from './shared/context.ts';
 import { adapterFlag, computeFlag, deviceFlag, dtypeFlag, threadsFlag, waitFlag } from './shared/flags.ts';
-import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { endingLines, exitCodeOf, FAREWELL_MS, followRun } from './shared/follow.ts';
 import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 import { samplingFlags, samplingOf, systemFlag, templateFlag } from './shared/sampling.ts';
@@ -104,7 +104,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md). More: docs/genera
       process.exitCode = exitCodeOf(followed);
       return undefined;
     }
-    await phone.forget(run).catch(() => {}); // leaves nothing behind that anybody could want
+    await phone.forget(run, FAREWELL_MS).catch(() => {}); // leaves nothing behind that anybody could want
     store.remove(run.id);
     return { model, seed, samples: prompts.map((prompt, at) => ({ prompt, ...replies.get(at) })) };
   }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdbDevice, DeviceSocket } from '../adb/index.ts';
 import { ExitCode, MftError } from '../base/errors.ts';
 import { log } from '../base/log.ts';
@@ -16,6 +17,7 @@ export const RUNTIME_FILE = 'runtime';
 const ANSWER_MS = 60_000;
 /** The runtime answers once the run is set up far enough to be attached to: files are hashed before that. */
 const START_MS = 600_000;
+const FAREWELL_POLL_MS = 50;
 const BATCH = 256;
 const LOG_LINES = '20';
 
@@ -110,9 +112,19 @@ export class DevicePhone implements RunPhone {
     return (await this.device.pull(remote, local, { ...operation, sha256 })).bytes;
   }
 
-  /** Deletes the run's folder on the phone. @throws MftError run.may-be-running when a process still serves it. */
-  async forget(run: RunRecord): Promise<void> {
-    const { alive } = await this.status(run);
+  /**
+   * Deletes the run's folder on the phone.
+   *
+   * @param waitMs a process that has said its last word stays a little for those who listen: how long to wait for its end
+   * @throws MftError run.may-be-running when a process still serves it.
+   */
+  async forget(run: RunRecord, waitMs = 0): Promise<void> {
+    const until = Date.now() + waitMs;
+    let { alive } = await this.status(run);
+    while (alive && Date.now() < until) {
+      await sleep(FAREWELL_POLL_MS);
+      ({ alive } = await this.status(run));
+    }
     if (alive)
       throw new MftError(`${run.id} is still going on on ${this.name}`, {
         code: 'run.may-be-running',

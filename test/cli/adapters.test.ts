@@ -104,7 +104,7 @@ describe.each([
 
     const write = ['generate', '--adapter', `first-${model}`, '--prompt', 'Call me', '--temperature', '0'];
     const [written] = await mft(...write, '--max-tokens', '4');
-    expect(written).toMatchObject({ prompt: 'Call me', tokens: 4 });
+    expect(written).toMatchObject({ samples: [{ prompt: 'Call me', tokens: 4 }] });
 
     const second = await train('--model', model, '--init-adapter', folder);
     expect(second[0]?.plan?.adapters).toEqual(first[0]?.plan?.adapters);

@@ -164,8 +164,9 @@ describe('the road of a run', () => {
     expect(String((await mft('runs', 'ls')).stdout)).toMatch(/road-\d{8}-[0-9a-f]{4}\s+finished/);
     const words = ['generate', '--adapter', 'road', '--prompt', 'Call me', '--max-tokens', '5', '--json'];
     const texts = await Promise.all([mft(...words), mft(...words)]);
-    expect(JSON.parse(String(texts[0]?.stdout))).toMatchObject({ prompt: 'Call me', tokens: 5 });
-    expect(JSON.parse(String(texts[0]?.stdout)).text).toBe(JSON.parse(String(texts[1]?.stdout)).text);
+    expect(JSON.parse(String(texts[0]?.stdout)).samples).toMatchObject([{ prompt: 'Call me', tokens: 5 }]);
+    const [one, two] = texts.map(({ stdout }) => JSON.parse(String(stdout)).samples[0].text);
+    expect(one).toBe(two);
     const short = join(bench.home, 'short.txt');
     writeFileSync(short, 'Call me Ishmael. Some years ago, never mind how long precisely. '.repeat(20));
     const evaluated = await mft(

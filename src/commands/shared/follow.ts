@@ -18,6 +18,9 @@ import {
 import type { RunRenderer } from '../../ui/renderer.ts';
 import { chooseRenderer, type ViewMode } from './view-mode.ts';
 
+/** How long the process of a run that has ended may take to leave. */
+export const FAREWELL_MS = 10_000;
+
 export interface FollowRequest {
   store: RunStore;
   phone: RunPhone;
