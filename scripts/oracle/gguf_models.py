@@ -4,7 +4,8 @@
 
 The GGUF files follow llama.cpp's convert_hf_to_gguf.py: its names (by the `gguf` package's own map), Llama's rows of q and
 k permuted, Gemma's norms with 1 added, GPT-2's Conv1D transposed. As a check of that, transformers reads each file and
-must compute the same logits as the model it was made of.
+must compute the same logits as the model it was made of. mixed.gguf is a Qwen2 whose matrices have types of all kinds, blocks
+of any content among them, as quantisers that know the model's data make them.
 """
 
 import importlib.metadata
@@ -122,6 +123,35 @@ def write(family, arch, config, folder):
     check(model, config, folder, path)
 
 
+def random_blocks(random, rows, columns, kind):
+    """Q8_0 or Q4_0: any integers, and scales that need not be those that the values alone would give."""
+    blocks = random.integers(0, 256, (rows, columns // 32, gguf.GGML_QUANT_SIZES[kind][1]), dtype=np.uint8)
+    blocks[..., :2] = (0.01 * random.standard_normal(blocks.shape[:2])).astype(np.float16)[..., None].view(np.uint8)
+    return blocks.reshape(rows, -1)
+
+
+def write_mixed(path):
+    config = transformers.Qwen2Config(**COMMON | dict(hidden_size=32, intermediate_size=64), rms_norm_eps=1e-6, tie_word_embeddings=True,
+                                      rope_parameters=dict(rope_theta=1e6, rope_type="default"))
+    random = np.random.default_rng(31)
+    kinds = gguf.GGMLQuantizationType
+    writer = gguf.GGUFWriter(path, "qwen2")
+    metadata(writer, "qwen2", config)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.QWEN2, config.num_hidden_layers)
+    for name, value in AutoModelForCausalLM.from_config(config).named_parameters():
+        own = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        wanted = {"token_embd.weight": kinds.Q8_0, "blk.0.attn_output.weight": kinds.Q4_0, "blk.1.attn_output.weight": kinds.Q5_0,
+                  "blk.0.ffn_down.weight": kinds.Q4_1, "blk.1.ffn_down.weight": kinds.BF16}
+        kind = wanted.get(own, kinds.F16 if ".attn_" in own else kinds.Q4_0) if value.ndim == 2 else kinds.F32
+        values = random.standard_normal(value.shape).astype(np.float32)
+        blocks = kind in (kinds.Q8_0, kinds.Q4_0)
+        writer.add_tensor(own, random_blocks(random, *value.shape, kind) if blocks else gguf.quants.quantize(values, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def check(model, config, folder, path):
     tokens = torch.arange(3, 19).reshape(2, 8)
     own = config.to_dict()  # transformers reads only a part of the configuration from GGUF
@@ -136,3 +166,4 @@ if __name__ == "__main__":
     target = pathlib.Path(sys.argv[1])
     for family, (arch, config) in MODELS.items():
         write(family, arch, config, target)
+    write_mixed(target / "mixed.gguf")

@@ -98,7 +98,6 @@ test.each(['gpt2', 'qwen2', 'qwen3', 'gemma3_text', 'llama'])(
   async (family) => {
     const target = fresh();
     const more = family === 'gpt2' ? {} : { kvHeads: 2, headDim: 32 };
-    // So small that scales are subnormal as f16: quantised again, they would change.
     await createRandom(target, { family, ...SIZES, ...more, dtype: 'int8' });
     const pack = await openPack(target);
     const back = await thereAndBack(pack, 'q8_0');

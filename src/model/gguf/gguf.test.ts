@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { importSource } from '../import.ts';
+import { openPack, packTensors } from '../pack/read.ts';
+import { type F32, narrow, widen } from '../tensors/float.ts';
+import { elementsOf } from '../tensors/stream.ts';
 import { parseGgufHeader } from './header.ts';
+import { openGgufModel } from './model.ts';
 import { openGguf } from './reader.ts';
 
 /** scripts/oracle/gguf_types.py */
@@ -74,3 +78,27 @@ test.each(['gpt2', 'llama', 'qwen2', 'gemma3'])(
       );
   },
 );
+
+test('blocks of packs are kept as they are, whoever made them; other types become f16', async () => {
+  // scripts/oracle/gguf_models.py, write_mixed
+  const file = join(FIXTURE, '../mixed.gguf');
+  await importSource(file, join(scratch, 'mixed'), { tokenizer: 'none' });
+  const pack = packTensors(await openPack(join(scratch, 'mixed')));
+  const model = await openGgufModel(file);
+  const rounded = (values: F32) => widen(narrow(values, 'f16'), 'f16');
+  const expected: [string, string, (values: F32) => F32][] = [
+    ['embed.tokens', 'model.embed_tokens', (values) => values], // Q8_0
+    ['blocks.0.attn.out.weight', 'model.layers.0.self_attn.o_proj', (values) => values], // Q4_0
+    ['blocks.1.attn.out.weight', 'model.layers.1.self_attn.o_proj', rounded], // Q5_0
+    ['blocks.0.mlp.down.weight', 'model.layers.0.mlp.down_proj', rounded], // Q4_1
+    ['blocks.1.mlp.down.weight', 'model.layers.1.mlp.down_proj', (values) => values], // BF16
+  ];
+  for (const [tensor, hf, change] of expected) {
+    const total = elementsOf(pack.shapes.get(tensor) ?? []);
+    const values = await model.read(`${hf}.weight`, 0, total);
+    expect(await pack.read(tensor, 0, total), tensor).toEqual(change(values));
+    expect(new Set(values).size).toBeGreaterThan(16);
+  }
+  await model.close();
+  await pack.close();
+});
