@@ -9,6 +9,7 @@ import { Command } from 'commander';
 
 /** Rooms, highest first (docs/ARCHITECTURE.md). */
 export const ROOMS = [
+  'fuzz',
   'main',
   'bench',
   'session',
