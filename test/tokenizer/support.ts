@@ -54,15 +54,18 @@ export const hostileText = (): Buffer => gunzipSync(readFileSync(join(fixtures, 
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Runs device-runtime's text_tool and gives its stdout. */
-export function textTool(...args: string[]): Buffer {
+/** Where device-runtime's text_tool is built. */
+export function textToolPath(): string {
   const tool = process.env.MFT_TEXT_TOOL ?? join(root, 'build/host/text/text_tool');
-  if (!existsSync(tool)) {
-    throw new Error(
-      `${tool} is not built; build it with:\n  cmake --preset host -S device-runtime && cmake --build build/host --target text_tool`,
-    );
-  }
-  return execFileSync(tool, args, { maxBuffer: 1 << 28 });
+  if (existsSync(tool)) return tool;
+  throw new Error(
+    `${tool} is not built; build it with:\n  cmake --preset host -S device-runtime && cmake --build build/host --target text_tool`,
+  );
+}
+
+/** Runs it and gives its stdout. */
+export function textTool(...args: string[]): Buffer {
+  return execFileSync(textToolPath(), args, { maxBuffer: 1 << 28 });
 }
 
 /** Each record after its count of items, as a u32. */
