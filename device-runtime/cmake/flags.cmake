@@ -17,6 +17,10 @@ if(MFT_SANITIZE)
   add_link_options(-fsanitize=${MFT_SANITIZE})
 endif()
 
+if(MFT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link -Wno-error)  # warnings are for the other builds to say
+endif()
+
 # Android 15 phones may have 16 KiB pages.
 add_link_options(-Wl,-z,max-page-size=16384 -Wl,--gc-sections)
 if(MFT_STATIC)
