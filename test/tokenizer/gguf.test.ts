@@ -8,8 +8,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { GgufValue } from '../../src/model/gguf/header.ts';
+import { GgufMetadata } from '../../src/model/gguf/metadata.ts';
 import { tokenizerOf } from '../../src/model/gguf/tokenizer.ts';
+import { writeTokenizer } from '../../src/model/gguf/tokenizer-metadata.ts';
 import { compileTokenizer, describeTokenizer } from '../../src/model/tokenizer/index.ts';
+import type { ModelConfig } from '../../src/model/types.ts';
+import { mft } from '../../src/protocol/index.ts';
 import { modelFolder } from './models.ts';
 import { sha256, textTool } from './support.ts';
 import { parityTexts } from './texts.ts';
@@ -62,6 +66,17 @@ function vocabularyOf(json: z.infer<typeof file>, size: number): { tokens: strin
   return { tokens, types };
 }
 
+/** Tokens that are made by merging, best first. */
+function scoreOrder(values: ReadonlyMap<string, GgufValue>): string[] {
+  const [tokens, scores] = [
+    values.get('tokenizer.ggml.tokens') as string[],
+    values.get('tokenizer.ggml.scores') as number[],
+  ];
+  const types = values.get('tokenizer.ggml.token_type') as number[];
+  const ids = tokens.flatMap((token, id) => (types[id] === Type.normal && [...token].length > 1 ? [id] : []));
+  return ids.sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0)).map((id) => tokens[id] ?? '');
+}
+
 describe.each([
   ['smollm2', 50_273, { model: 'gpt2', pre: 'smollm', bos_token_id: 50_257, eos_token_id: 50_258 }, []],
   ['gpt2', 50_257, { model: 'gpt2', pre: 'gpt-2', bos_token_id: 50_256, eos_token_id: 50_256 }, []],
@@ -93,12 +108,13 @@ describe.each([
   ],
 ] as const)('%s', (name, size, metadata, prefix) => {
   let tables = '';
+  let written: GgufMetadata;
+  const values = new Map<string, GgufValue>();
   beforeAll(async () => {
     const model = fixture.models[name];
     const path = join(await modelFolder(model?.package ?? ''), 'tokenizer.json');
     const json = file.parse({ ...JSON.parse(readFileSync(path, 'utf8')), ...model?.patch });
     const { tokens, types } = vocabularyOf(json, size);
-    const values = new Map<string, GgufValue>();
     for (const [key, value] of Object.entries(metadata)) values.set(`tokenizer.ggml.${key}`, value);
     values.set('tokenizer.ggml.tokens', tokens);
     values.set('tokenizer.ggml.token_type', types);
@@ -117,6 +133,14 @@ describe.each([
     });
     tables = join(folder, `${name}.bin`);
     writeFileSync(tables, compiled);
+    written = new GgufMetadata();
+    const files = new Map([
+      ['tokenizer.json', encode(made?.tokenizerJson)],
+      ['tokenizer_config.json', encode(made?.tokenizerConfig)],
+    ]);
+    const { bos_token_id: bosToken, eos_token_id: eosToken } = metadata;
+    const config = mft.v1.ModelConfig.create({ vocabSize: size, bosToken, eosToken }) as ModelConfig;
+    writeTokenizer(written, { compiled, files }, config);
   }, 600_000);
 
   test('begins a text as the model does', () => {
@@ -125,6 +149,35 @@ describe.each([
       suffix: [],
       eos: metadata.eos_token_id,
     });
+  });
+
+  test('leaves as it came', () => {
+    for (const [key, value] of values) {
+      const found = written.values.get(key);
+      // Scores are an order, and what is never merged needs none.
+      if (key === 'tokenizer.ggml.scores') {
+        expect(scoreOrder(written.values)).toEqual(scoreOrder(values));
+      } else if (key === 'tokenizer.ggml.token_type') {
+        const tokens = values.get('tokenizer.ggml.tokens') as string[];
+        const wrong = (value as number[]).flatMap((type, id) => {
+          // The converter takes whatever looks like a control token for one.
+          const meant = type === Type.unknown || /^<(\||unused)/.test(tokens[id] ?? '') ? Type.control : type;
+          const own = (found as number[])[id];
+          return own === type ||
+            (own === meant && type !== Type.unused) ||
+            (own === Type.control && tokens[id] === '<mask>')
+            ? []
+            : [[id, tokens[id], type, own]];
+        });
+        expect(wrong.slice(0, 5)).toEqual([]);
+      } else if (Array.isArray(value)) {
+        const wrong = value.flatMap((item, i) =>
+          item === (found as string[])[i] ? [] : [[i, item, (found as string[])[i]]],
+        );
+        expect(wrong.slice(0, 5), key).toEqual([]);
+      } else expect(found, key).toBe(value);
+    }
+    expect(written.values.get('tokenizer.ggml.add_bos_token')).toBe(prefix.length > 0);
   });
 
   // Gemma's text models have no row for one of the tokens of the fixture: its name is text to them.

@@ -17,6 +17,7 @@ import { openPack } from '../pack/read.ts';
 import { openSharded } from '../safetensors/reader.ts';
 import { writeSafetensors } from '../safetensors/writer.ts';
 import { narrow } from '../tensors/float.ts';
+import { elementsOf } from '../tensors/stream.ts';
 import type { LoraTarget } from '../types.ts';
 import { exportResult, openAdapter } from './index.ts';
 import { targetModules } from './peft-write.ts';
@@ -286,4 +287,31 @@ test('tensors of an adapter must be those of the model', async () => {
     (await failureOf(attempt((name) => (name.includes('c_fc.lora_B') ? undefined : name)))).message,
   ).toMatch(/lora_B of transformer.h.1.mlp.c_fc has shape \[missing\]/);
   expect((await failureOf(attempt(() => undefined))).message).toMatch(/no tensors/);
+});
+
+test('a large model leaves in shards that transformers would cut, and is read back from them', async () => {
+  const out = fresh();
+  const report = await exportResult(await openResult(full), pack, {
+    out,
+    format: 'hf',
+    maxShardBytes: 12_000,
+  });
+  const names = report.files.map(({ name }) => name);
+  const shards = names.filter((name) => /^model-0000\d-of-0000\d\.safetensors$/.test(name));
+  expect(shards.length).toBeGreaterThan(2);
+  expect(names).toContain('model.safetensors.index.json');
+  expect(names).not.toContain('model.safetensors');
+  for (const { name, bytes } of report.files)
+    if (shards.includes(name)) expect(bytes, name).toBeLessThan(12_000 + 3000); // its header
+  const index = await json(join(out, 'model.safetensors.index.json'));
+  const elements = [...pack.manifest.segments]
+    .flatMap(({ tensors }) => tensors)
+    .map(({ shape }) => elementsOf(shape));
+  const total = elements.reduce((sum, count) => sum + count, 0);
+  expect(index.metadata).toEqual({ total_parameters: total, total_size: 4 * total });
+  const again = fresh();
+  await importSource(out, again, { tokenizer: 'none' });
+  expect((await openPack(again)).files.map(({ sha256 }) => sha256)).toEqual(
+    pack.files.map(({ sha256 }) => sha256),
+  );
 });
