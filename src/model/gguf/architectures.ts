@@ -7,8 +7,9 @@ import type { JsonObject } from '../json.ts';
 import type { GgufValue } from './header.ts';
 
 export interface Architecture {
-  /** model_type of a Hugging Face config.json. */
+  /** model_type of a Hugging Face config.json, and the class in its architectures. */
   modelType: string;
+  className: string;
   /** Metadata below "ARCHITECTURE." -> field of config.json. */
   fields: Record<string, string>;
   /**
@@ -63,6 +64,7 @@ const DECODER = { outer: OUTER, blockPrefix: 'model.layers', permuted: false, no
 const ARCHITECTURES: Record<string, Architecture> = {
   gpt2: {
     modelType: 'gpt2',
+    className: 'GPT2LMHeadModel',
     fields: {
       context_length: 'n_positions',
       embedding_length: 'n_embd',
@@ -94,6 +96,7 @@ const ARCHITECTURES: Record<string, Architecture> = {
   llama: {
     ...DECODER,
     modelType: 'llama',
+    className: 'LlamaForCausalLM',
     fields: FIELDS,
     // llama.cpp loads these biases when they are there.
     implied: ({ has }) => ({
@@ -107,6 +110,7 @@ const ARCHITECTURES: Record<string, Architecture> = {
   qwen2: {
     ...DECODER,
     modelType: 'qwen2',
+    className: 'Qwen2ForCausalLM',
     fields: FIELDS,
     implied: () => ({ hidden_act: 'silu', use_sliding_window: false }),
     block: BLOCK,
@@ -114,6 +118,7 @@ const ARCHITECTURES: Record<string, Architecture> = {
   qwen3: {
     ...DECODER,
     modelType: 'qwen3',
+    className: 'Qwen3ForCausalLM',
     fields: FIELDS,
     implied: () => ({ hidden_act: 'silu', use_sliding_window: false }),
     block: { ...BLOCK, ...QK_NORMS },
@@ -121,6 +126,7 @@ const ARCHITECTURES: Record<string, Architecture> = {
   gemma3: {
     ...DECODER,
     modelType: 'gemma3_text',
+    className: 'Gemma3ForCausalLM',
     fields: {
       ...FIELDS,
       'attention.sliding_window': 'sliding_window',

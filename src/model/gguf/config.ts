@@ -44,6 +44,7 @@ export function configOf(facts: GgufFacts): JsonObject {
     if (own !== undefined && !known.includes(own)) throw unsupported(own, value, nearest(own, known));
   }
   const fields: JsonObject = {
+    architectures: [architecture.className],
     model_type: architecture.modelType,
     vocab_size: facts.shapes.get('token_embd.weight')?.[0] ?? null,
     tie_word_embeddings: !has('output.weight'),
