@@ -6,6 +6,9 @@ import type { RemoteChat } from './remote.ts';
 import type { ChatRenderer } from './renderer.ts';
 import type { Reply } from './reply.ts';
 
+/** Who answers. */
+export type Answerer = Pick<RemoteChat, 'start' | 'say' | 'interrupt'>;
+
 /** Where lines come from. */
 export interface LineSource {
   /** undefined: there are no more. */
@@ -26,7 +29,7 @@ export interface AnswerSink {
 }
 
 export class ChatLoop {
-  private readonly remote: RemoteChat;
+  private readonly remote: Answerer;
   private readonly renderer: ChatRenderer;
   private readonly sink: AnswerSink;
   private readonly conversation: Conversation;
@@ -37,7 +40,7 @@ export class ChatLoop {
   private interrupted = false;
 
   constructor(
-    remote: RemoteChat,
+    remote: Answerer,
     renderer: ChatRenderer,
     sink: AnswerSink,
     options: { system?: string | undefined } = {},

@@ -85,7 +85,10 @@ export function terminalInput(
     stdin.setRawMode?.(false);
   };
   reader.on('line', (line) => queue.push(line)).on('close', () => queue.end());
-  reader.on('SIGINT', interrupt);
+  reader.on('SIGINT', () => {
+    stdout.write('\n'); // what was typed of the line stays above
+    interrupt();
+  });
   rest();
   return {
     async next() {
