@@ -220,7 +220,9 @@ export class JsonReader {
         end += 1;
       }
       const plain = bytes.subarray(begin, end);
-      if (!isUtf8(plain)) throw lineNotUtf8(this.#line, begin + firstInvalid(plain));
+      // Where the line ends within a character, what is missing first is the closing quote.
+      const isWhole = isUtf8(plain) || (end === bytes.length && isBeginning(plain));
+      if (!isWhole) throw lineNotUtf8(this.#line, begin + firstInvalid(plain));
       if (keep && end > begin) parts.push(plain.toString());
       this.#at = end;
       const next = bytes[end];
@@ -299,4 +301,14 @@ export class JsonReader {
 
 function at(what: string, where: string): string {
   return where === '' ? what : `${what} in ${where}`;
+}
+
+/** Whether bytes are UTF-8 but for a character that they end within. */
+function isBeginning(bytes: Buffer): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
 }
