@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FIXTURES, temporaryFolder } from '../../../test/support/model-folders.ts';
 import { progressText } from '../shared/progress.ts';
 import ModelCreate from './create.ts';
+import ModelExport from './export.ts';
 import ModelImport from './import.ts';
 import ModelInspect from './inspect.ts';
 import ModelLs from './ls.ts';
@@ -135,4 +136,38 @@ test('how far an operation is, in words', () => {
     'writing 21 % (3 of 14 files)',
   );
   expect(progressText({ phase: 'reading', done: 7, total: 0, unit: 'tokens' })).toBe('reading 7');
+});
+
+test('a model is written as a GGUF file, which is read again by its path, and as a folder in shards', async () => {
+  await ModelCreate.run(['--random', ...shape, '--seed', '6', '--name', 'six'], root);
+  out = '';
+  const file = join(home, 'six.gguf');
+  await ModelExport.run(['six', '--format', 'gguf', '--dtype', 'f32', '--out', file], root);
+  expect(out).toMatch(/^Exported as gguf: .*six\.gguf \(\d+\.\d kB\)\nThe model has no tokenizer/);
+  await ModelImport.run([file, '--tokenizer', 'none', '--name', 'again'], root);
+  const segments = async (name: string) =>
+    (await readdir(join(home, 'models', name))).filter((entry) => entry.endsWith('.seg'));
+  expect(await segments('again')).toEqual(await segments('six'));
+
+  out = '';
+  const folder = join(home, 'six-hf');
+  await ModelExport.run([file, '--out', folder, '--max-shard-size', '2 kB', '--json'], root);
+  expect(process.exitCode).toBe(2); // the file has no tokenizer, and by its path it is imported with one
+  expect(JSON.parse(out).error.code).toBe('model.tokenizer-missing');
+  process.exitCode = undefined;
+  out = '';
+  await ModelExport.run(['again', '--out', folder, '--max-shard-size', '2 kB', '--json'], root);
+  expect(JSON.parse(out).exported).toMatchObject({ format: 'hf', path: folder });
+  expect(await readdir(folder)).toContain('model.safetensors.index.json');
+
+  for (const [flags, message] of [
+    [['--out', join(home, 'other'), '--max-shard-size', '5 apples'], /5 apples is no size/],
+    [['--out', join(home, 'other'), '--dtype', 'q8_0'], /has no q8_0/],
+    [['--out', folder], /is there already/],
+  ] as const) {
+    err = '';
+    await ModelExport.run(['six', ...flags], root);
+    expect(err).toMatch(message);
+    expect(process.exitCode).toBe(2);
+  }
 });
