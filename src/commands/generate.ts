@@ -67,7 +67,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost (docs/errors.md). More: docs/genera
     const { flags } = await this.parse(Generate);
     const file = flags['prompt-file'];
     const prompts = [...(flags.prompt ?? []), ...(file === undefined ? [] : await readPrompts(file))];
-    if (prompts.length === 0) throw noPrompt();
+    if (prompts.length === 0 || prompts.includes('')) throw noPrompt();
     using store = RunStore.open();
     const { model, adapter } = resolveModel(store, flags);
     const device = await openDevice(flags);

@@ -1,4 +1,5 @@
 import { Flags } from '@oclif/core';
+import { ExitCode, MftError } from '../../base/errors.ts';
 import type { SamplingOptions } from '../../session/index.ts';
 import { decimal } from './decimal.ts';
 
@@ -33,6 +34,10 @@ export const templateFlag = Flags.string({
 
 export const systemFlag = Flags.string({ helpValue: 'TEXT', summary: 'What stands before everything said.' });
 
+/** What the phone takes (train/spec.cc). */
+const MAX_STOPS = 60;
+const MAX_STOP_BYTES = 1024;
+
 interface Parsed {
   'max-tokens': number;
   temperature: number;
@@ -43,13 +48,19 @@ interface Parsed {
 }
 
 export function samplingOf(flags: Parsed, seed: number): SamplingOptions & { stop: readonly string[] } {
+  const { stop = [] } = flags;
+  if (stop.length > MAX_STOPS || stop.some((text) => text === '' || Buffer.byteLength(text) > MAX_STOP_BYTES))
+    throw new MftError(`--stop: up to ${MAX_STOPS} texts of 1 to ${MAX_STOP_BYTES} bytes`, {
+      code: 'usage.command-line',
+      exit: ExitCode.usage,
+    });
   return {
     maxTokens: flags['max-tokens'],
     temperature: flags.temperature,
     topK: flags['top-k'],
     topP: flags['top-p'],
     repetitionPenalty: flags['repetition-penalty'],
-    stop: flags.stop ?? [],
+    stop,
     seed,
   };
 }
