@@ -11,6 +11,7 @@
 namespace mft::session {
 
 inline constexpr std::size_t kFrameLimit = std::size_t{1} << 20;  // no frame's payload is larger
+inline constexpr std::size_t kEventLimit = kFrameLimit - 8;       // of an event: as a DeviceFrame it is a bit longer
 inline constexpr std::size_t kMaxHead = 4;                        // bytes of a length
 
 void append_length(std::string& to, std::size_t length);

@@ -108,6 +108,10 @@ void Journal::append(v1::Event& event, bool last) {
   if (v1::Event read; !read.ParseFromString(payload)) {
     throw Failure("journal.event", "an event can't be written: one of its texts is not UTF-8");
   }
+  if (payload.size() > kEventLimit) {
+    throw Failure("session.frame-too-large",
+                  "an event of " + std::to_string(payload.size()) + " bytes is over the limit");
+  }
   std::string frame;
   append_frame(frame, payload);
   std::uint32_t crc = crc32c(frame.data(), frame.size());

@@ -54,6 +54,24 @@ TEST(Frames, WrapsAnEventWithoutParsingIt) {
   EXPECT_EQ(wrapped, plain);
 }
 
+TEST(Journal, KeepsNoEventThatASessionCouldNotSend) {
+  TestFolder folder;
+  Journal journal(folder / "journal");
+  journal.begin_attempt(1);
+  v1::Event event;
+  event.mutable_warning()->set_message(std::string(kEventLimit - 64, 'x'));
+  journal.emit(event);
+  JournalReader reader(journal.file());
+  ASSERT_EQ(reader.next(journal.size()), JournalReader::Next::kFrame);
+  std::string frame;
+  append_event_frame(frame, reader.payload());
+  EXPECT_TRUE(read_head(frame));
+  append_event_frame(frame = "", std::string(kEventLimit, 'x'));
+  EXPECT_TRUE(read_head(frame));
+  event.mutable_warning()->set_message(std::string(kEventLimit, 'x'));
+  EXPECT_THROW(journal.emit(event), Failure);
+}
+
 TEST(Journal, NumbersEventsAndKeepsThem) {
   TestFolder folder;
   {

@@ -10,6 +10,7 @@ import type { RunRecord, RunStore } from '../runs/index.ts';
 import type { RunPhone } from './phone.ts';
 
 const MANIFEST = 'manifest.pb';
+const MAX_MANIFEST_BYTES = 64 << 20;
 /** What the phone may call a file; anything else could leave the folder. */
 const FILE_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
 
@@ -73,6 +74,7 @@ async function pullResult(
   await mkdir(partial, { recursive: true, mode: 0o700 });
   const local = join(partial, MANIFEST);
   const manifestBytes = await phone.pull(run, `result/${MANIFEST}`, local, manifestHash, {});
+  if (manifestBytes > MAX_MANIFEST_BYTES) throw damaged(run.id, `its manifest has ${manifestBytes} bytes`);
   const manifest = readManifest(await readFile(local), run.id);
   const files = manifest.weights.map((segment) => ({
     segment,

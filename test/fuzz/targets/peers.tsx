@@ -11,6 +11,7 @@ import { Dashboard } from '../../../src/ui/dashboard/dashboard.tsx';
 import { jsonRenderer } from '../../../src/ui/json.ts';
 import { plainRenderer } from '../../../src/ui/plain.ts';
 import type { FuzzTarget } from '../target.ts';
+import { adb } from './adb.ts';
 
 const RUN = 'r1';
 const ESCAPES = '\u001b[2J\u001b]0;title\u0007 \u009b31m \r\n \u202e';
@@ -138,4 +139,4 @@ const devices: FuzzTarget = {
   },
 };
 
-export const peers: readonly FuzzTarget[] = [phone, shell, devices];
+export const peers: readonly FuzzTarget[] = [phone, shell, devices, adb];
