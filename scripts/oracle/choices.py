@@ -5,7 +5,7 @@ python choices.py MODEL_FOLDER QUESTIONS.jsonl [--max-length N] [--dtype float64
 QUESTIONS: task records as docs/evaluation.md has them ({"prefix"} lines, {"context", "choices", "answer", "group"?}).
 Tokens by the rules of lm-evaluation-harness 0.4 (HFLM): white space at the end of a context goes to the continuation; the
 continuation is what the tokens of both have beyond the number of those of the context; too long, it is cut from the
-left. Every choice is computed by itself, from its first token on, without a cache. One JSON object a question: index, group,
+left. Every choice is computed from its first token on, without a key-value cache. One JSON object a question: index, group,
 log_likelihoods, characters, answer, predicted, predicted_norm.
 """
 
@@ -44,13 +44,20 @@ def encode_pair(tokenizer, context, continuation):
     return before, after
 
 
-@torch.no_grad()
-def log_likelihood(model, before, after, max_length):
-    tokens = (before + after)[-(max_length + 1) :]
-    assert len(after) < len(tokens)
-    logits = model(torch.tensor([tokens[:-1]])).logits[0, -len(after) :]
-    chosen = torch.log_softmax(logits.double(), dim=-1).gather(1, torch.tensor(after)[:, None])
-    return float(chosen.sum())
+class Scorer:
+    def __init__(self, model, max_length):
+        self.model, self.max_length = model, max_length
+        self.inputs, self.logits = None, None
+
+    @torch.no_grad()
+    def log_likelihood(self, before, after):
+        tokens = (before + after)[-(self.max_length + 1) :]
+        assert len(after) < len(tokens)
+        inputs = (tokens[:-1], len(after))
+        if inputs != self.inputs:  # choices of one token each have the same inputs
+            logits = self.model(torch.tensor([tokens[:-1]]), logits_to_keep=len(after)).logits[0]
+            self.inputs, self.logits = inputs, torch.log_softmax(logits.double(), dim=-1)
+        return float(self.logits.gather(1, torch.tensor(after)[:, None]).sum())
 
 
 def highest(values):
@@ -68,14 +75,12 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32, attn_implementation="eager")
     model = model.to(getattr(torch, arguments.dtype)).eval()
-    max_length = arguments.max_length or model.config.max_position_embeddings
+    scorer = Scorer(model, arguments.max_length or model.config.max_position_embeddings)
     for index, (context, record) in enumerate(read_questions(arguments.questions)):
         if index == arguments.limit:
             break
         choices = record["choices"]
-        scores = [
-            log_likelihood(model, *encode_pair(tokenizer, context, " " + choice), max_length) for choice in choices
-        ]
+        scores = [scorer.log_likelihood(*encode_pair(tokenizer, context, " " + choice)) for choice in choices]
         characters = [len(choice) for choice in choices]
         scored = {
             "index": index,

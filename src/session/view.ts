@@ -191,7 +191,7 @@ function reduceEvent(view: RunView, event: mft.v1.Event): RunView {
     return say(
       { ...next, validations, ...(best ? { best: point } : {}) },
       best ? 'good' : 'info',
-      `validation after step ${step}: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}${besideBest(best, next.best)}`,
+      `${next.started?.totalSteps === 0 ? '' : `validation after step ${step}: `}loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}${besideBest(best, next.best)}`,
     );
   }
   if (event.checkpointSaved)
