@@ -4,6 +4,7 @@ import {
   lstatSync,
   mkdirSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -27,12 +28,12 @@ const folders = [
 ];
 
 /**
- * Links for the programs that run here, which reach the tree through their sysroot: to them these lead to the host's own devices and
- * process files. The phone's shell resolves them within the phone.
+ * Links. Programs that run here reach the tree through their sysroot: to them a relative link leads within the phone, an
+ * absolute one to the host's own devices and process files. The phone's shell resolves both within the phone.
  */
 const links: [string, string][] = [
-  ['sdcard', '/storage/emulated/0'],
-  ['bin', '/system/bin'],
+  ['sdcard', 'storage/emulated/0'],
+  ['bin', 'system/bin'],
   ['dev/null', '/dev/null'],
   ['dev/zero', '/dev/zero'],
   ['dev/full', '/dev/full'],
@@ -50,6 +51,7 @@ export function layOut(root: string): void {
     const where = join(root, path);
     const there = lstatSync(where, { throwIfNoEntry: false });
     if (there?.isSymbolicLink() && readlinkSync(where) === target) continue;
+    if (there?.isSymbolicLink()) rmSync(where);
     symlinkSync(target, where);
   }
   for (const name of [...Object.keys(applets), 'sh']) {
