@@ -4,7 +4,7 @@ export { adapterDropout, type Collected, collect, collectedPaths } from './colle
 export { type ControlAction, controlActions, newControl } from './control.ts';
 export { DevicePhone } from './device-phone.ts';
 export { collectGarbage, type GarbageReport } from './gc.ts';
-export { isEnd, mayRun } from './machine.ts';
+export { isEnd, leftState, mayRun } from './machine.ts';
 export { endOf, failedError, isLost, type SessionEnd } from './outcome.ts';
 export type { RunPhone } from './phone.ts';
 export {

@@ -48,6 +48,15 @@ export function mayRun(state: RunState): boolean {
   return !isEnd(state) && state !== 'planned' && state !== 'deploying';
 }
 
+/**
+ * The state as far as this host knows, where nobody on it follows the run any more (its process was killed): the run may be
+ * going on, or was never started.
+ */
+export function leftState(state: RunState): RunState {
+  if (isEnd(state)) return state;
+  return mayRun(state) ? 'detached' : 'planned';
+}
+
 export function assertTransition(from: RunState, to: RunState): void {
   if (canEnter(from, to)) return;
   throw new MftError(`a run that is ${from} can't become ${to}`, {

@@ -8,7 +8,7 @@ import { ExitCode, MftError, messageOf } from '../base/errors.ts';
 import { log } from '../base/log.ts';
 import { version } from '../base/version.ts';
 import { mft } from '../protocol/index.ts';
-import type { RunRecord, RunStore } from '../runs/index.ts';
+import { follow, type RunRecord, type RunStore } from '../runs/index.ts';
 import { LinkLost, SessionClient } from './client.ts';
 import { type ControlAction, type IdentifiedControl, newControl } from './control.ts';
 import { isEnd, mayRun } from './machine.ts';
@@ -88,6 +88,7 @@ export class RunSession {
    * @throws MftError session.lost-contact (6), run.crash-loop (5), session.refused (2), what deploy and start say (2, 4).
    */
   async drive(): Promise<SessionEnd> {
+    using _followed = follow(this.recorder.store.folder(this.id));
     try {
       return await this.live();
     } finally {

@@ -1,12 +1,13 @@
 import { Flags } from '@oclif/core';
-import { type RunRecord, RunStore } from '../../runs/index.ts';
+import { isFollowed, type RunRecord, RunStore } from '../../runs/index.ts';
+import { leftState } from '../../session/index.ts';
 import { table } from '../../ui/table.ts';
 import { BaseCommand } from '../base.ts';
 
 export default class RunsLs extends BaseCommand {
   static override summary = 'List the runs that this computer knows, newest first.';
   static override description =
-    'The state is what this computer knows; a run that it left may have gone on (mft attach RUN).';
+    'The state is what this computer knows; a run that it left (detached) may have gone on: mft attach RUN.';
   static override examples = ['<%= config.bin %> runs ls', '<%= config.bin %> runs ls --limit 5 --json'];
   static override flags = {
     limit: Flags.integer({ char: 'n', min: 1, default: 50, summary: 'At most this many.' }),
@@ -42,7 +43,7 @@ function describe(store: RunStore, run: RunRecord) {
   const last = store.lastStep(run.id);
   return {
     run: run.id,
-    state: run.state,
+    state: isFollowed(store.folder(run.id)) ? run.state : leftState(run.state),
     task: run.task,
     method: run.method,
     model: run.model,

@@ -2,10 +2,11 @@ import { parse } from 'yaml';
 import { printable } from '../../base/printable.ts';
 import { formatBytes, formatDuration, isoTime } from '../../base/units.ts';
 import { mft } from '../../protocol/index.ts';
-import { type RunRecord, RunStore } from '../../runs/index.ts';
+import { isFollowed, type RunRecord, RunStore } from '../../runs/index.ts';
 import {
   describeSpec,
   initialView,
+  leftState,
   previewFacts,
   type RunView,
   reduce,
@@ -42,7 +43,7 @@ function describe(store: RunStore, run: RunRecord, view: RunView) {
   const { finished, failed, started } = view;
   return {
     run: run.id,
-    state: run.state,
+    state: isFollowed(store.folder(run.id)) ? run.state : leftState(run.state),
     task: run.task,
     model: run.model,
     method: run.method,
@@ -99,7 +100,7 @@ function factsOf(run: RunRecord) {
 }
 
 function lines(shown: ReturnType<typeof describe>, run: RunRecord, view: RunView): string[] {
-  const out = [`${run.id}  ${run.state}${run.reason && shown.failure ? `: ${run.reason}` : ''}`];
+  const out = [`${run.id}  ${shown.state}${run.reason && shown.failure ? `: ${run.reason}` : ''}`];
   const fact = (name: string, value: string) => out.push(`  ${name.padEnd(12)} ${value}`);
   fact(
     'task',
