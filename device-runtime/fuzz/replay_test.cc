@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,13 @@ constexpr rlim_t kMemory = rlim_t{3} << 30;  // address space: code, threads and
 
 // Sanitizers reserve terabytes of addresses.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MFT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MFT_SANITIZED 1
+#endif
+#endif
+#ifdef MFT_SANITIZED
 constexpr bool kLimited = false;
 #else
 constexpr bool kLimited = true;
