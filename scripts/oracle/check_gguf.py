@@ -103,7 +103,11 @@ def check_tokenizer(meta, folder, config, verdict):
     tokens, types = meta["tokenizer.ggml.tokens"], meta["tokenizer.ggml.token_type"]
     vocab, added = tokenizer_of(folder)
     for token, index in vocab.items():
-        if index < config.vocab_size and (tokens[index] != token or (types[index] in (3, 4)) != (index in added)):
+        if index >= config.vocab_size:
+            continue
+        if types[index] == 4 and meta["tokenizer.ggml.model"] == "llama":
+            token = token.replace("\u2581", " ")  # as people write them
+        if tokens[index] != token or (types[index] in (3, 4)) != (index in added):
             problems.append((index, token, tokens[index], types[index]))
     if len(tokens) != config.vocab_size or len(types) != len(tokens):
         problems.append(f"{len(tokens)} tokens, {len(types)} types")
