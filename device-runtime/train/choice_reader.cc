@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kMaxTaskChoices = 1024;
 
 std::uint32_t code_points(std::string_view utf8) {
-  return static_cast<std::uint32_t>(
-      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  const auto begins_one = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<std::uint32_t>(std::count_if(utf8.begin(), utf8.end(), begins_one));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Questions with choices as a model is asked them, from JSON Lines: DATA_FORMAT_CHOICES, or the task records of
-// run.proto's ChoiceTask.
+// Questions with choices as a model is asked them, from JSON Lines: DATA_FORMAT_CHOICES, or the task
+// records of run.proto's ChoiceTask.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct ChoiceRecord {
 
 class ChoiceReader {
  public:
-  // source outlives it. format: DATA_FORMAT_CHOICES, else task records. fields: other names in DATA_FORMAT_CHOICES.
+  // source outlives it. format: DATA_FORMAT_CHOICES, else task records. fields: other names in
+  // DATA_FORMAT_CHOICES.
   ChoiceReader(LineSource& source, v1::DataFormat format, v1::ChoiceTask::Method method, ChoiceFields fields);
 
   // The next question; false: there is none. Failure data.bad-record, data.not-utf8.

@@ -72,7 +72,8 @@ TEST(ChoiceReader, SaysWhatIsWrongAndWhere) {
   const std::string good = R"({"context":"a","choices":["x","y"],"answer":0})"
                            "\n";
   const std::string at = "data.bad-record: q.jsonl line 2: expected ";
-  EXPECT_EQ(error_of(good + R"({"choices":["x","y"],"answer":0})", kTask), at + "field \"context\", found none");
+  EXPECT_EQ(error_of(good + R"({"choices":["x","y"],"answer":0})", kTask),
+            at + "field \"context\", found none");
   EXPECT_EQ(error_of(good + R"({"context":"a","answer":0})", kTask),
             at + "at least 2 choices in field \"choices\", found 0");
   EXPECT_EQ(error_of(good + R"({"context":"a","choices":["x"],"answer":0})", kTask),

@@ -28,12 +28,13 @@ ContinuedText encode_continuation(Tokenizer& tokenizer, const std::string& conte
   text.tokens.insert(text.tokens.end(), before.begin(), before.end());
   std::size_t from = text.tokens.size();
   // The context's own tokens, also where the whole has others there.
-  if (whole.size() > before.size())
-    text.tokens.insert(text.tokens.end(), whole.begin() + static_cast<std::ptrdiff_t>(before.size()), whole.end());
+  const std::size_t known = std::min(before.size(), whole.size());
+  text.tokens.insert(text.tokens.end(), whole.begin() + static_cast<std::ptrdiff_t>(known), whole.end());
   const std::size_t most = std::size_t{max_inputs} + 1;
   if (text.tokens.size() > most) {
     const std::size_t excess = text.tokens.size() - most;
     text.tokens.erase(text.tokens.begin(), text.tokens.begin() + static_cast<std::ptrdiff_t>(excess));
+    text.tokens.shrink_to_fit();  // a question has as many of these as choices
     from -= std::min(from, excess);
     text.cut = true;
   }

@@ -1,5 +1,6 @@
-// A text and how it may go on, as tokens: the rules of lm-evaluation-harness (EleutherAI, 0.4, HFLM's _encode_pair and
-// _loglikelihood_tokens), so that a choice's likelihood is of the same tokens there and here.
+// A text and how it may go on, as tokens: the rules of lm-evaluation-harness (EleutherAI, 0.4, HFLM's
+// _encode_pair and _loglikelihood_tokens), so that a choice's likelihood is of the same tokens there and
+// here.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +18,10 @@ struct ContinuedText {
 };
 
 // The tokenizer's prefix (BOS) stands first. White space at the context's end goes to the continuation; the
-// continuation is what the tokens of both together have beyond the number of those of the context. An empty context
-// without a prefix becomes one token, BOS or else EOS. At most max_inputs + 1 tokens (the last is never an input):
-// what is too much is cut off at the beginning. Absent tokens (from == tokens.size()) and too long continuations
-// (from == 0) are for the caller to refuse.
+// continuation is what the tokens of both together have beyond the number of those of the context. An empty
+// context without a prefix becomes one token, BOS or else EOS. At most max_inputs + 1 tokens (the last is
+// never an input): what is too much is cut off at the beginning. Absent tokens (from == tokens.size()) and
+// too long continuations (from == 0) are for the caller to refuse.
 ContinuedText encode_continuation(Tokenizer& tokenizer, const std::string& context,
                                   const std::string& continuation, std::uint32_t max_inputs);
 

@@ -8,7 +8,7 @@ namespace mft::train {
 namespace {
 
 constexpr std::uint32_t kPlenty = 1000;
-constexpr std::int32_t kEnd = 279;  // "<|endoftext|>": BOS and EOS of tiny.bin, which puts neither before a text
+constexpr std::int32_t kEnd = 279;  // "<|endoftext|>": BOS and EOS of tiny.bin, which puts none before a text
 
 std::vector<std::int32_t> encode(Tokenizer& tokenizer, const std::string& text) {
   std::vector<std::int32_t> ids;

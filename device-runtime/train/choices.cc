@@ -74,7 +74,8 @@ struct Overview {
   std::uint32_t longest = 1;  // inputs
 };
 
-Overview look_through(RunContext& context, QuestionFile& file, Tokenizer& tokenizer, std::uint32_t max_inputs) {
+Overview look_through(RunContext& context, QuestionFile& file, Tokenizer& tokenizer,
+                      std::uint32_t max_inputs) {
   PhaseProgress progress(context, "read questions", "bytes");
   Overview overview;
   ChoiceRecord record;
@@ -103,7 +104,8 @@ void score_in_one_pass(KvSession& session, const std::vector<ContinuedText>& cho
   const double log_sum = highest + kernels::math::log(sum);
   for (const ContinuedText& choice : choices) {
     const auto token = static_cast<std::size_t>(choice.tokens.back());
-    if (token >= logits.size()) throw Failure("data.token-range", "a choice has a token that the model has not");
+    if (token >= logits.size())
+      throw Failure("data.token-range", "a choice has a token that the model has not");
     scored.add_log_likelihoods(static_cast<float>(static_cast<double>(logits[token]) - log_sum));
   }
 }
@@ -143,7 +145,8 @@ std::vector<ContinuedText> encode_choices(Tokenizer& tokenizer, const ChoiceRead
   for (const std::string& continuation : record.continuations) {
     texts.push_back(encode_continuation(tokenizer, record.context, continuation, max_inputs));
     const ContinuedText& text = texts.back();
-    if (text.from == text.tokens.size()) reader.fail("a choice that adds a token to its context", "one that adds none");
+    if (text.from == text.tokens.size())
+      reader.fail("a choice that adds a token to its context", "one that adds none");
     if (text.from == 0) {
       reader.fail("a choice of up to " + std::to_string(max_inputs) + " tokens after its context",
                   "a longer one, or nothing before it");
@@ -194,9 +197,9 @@ v1::Finished run_choices(RunContext& context) {
   if (overview.questions == 0)
     throw Failure("data.empty", data.display_name() + " has no question", "Give a file with questions.");
   if (overview.cut != 0) {
-    context.warn("data.truncated", std::to_string(overview.cut) + " of " + std::to_string(overview.questions) +
-                                       " questions are longer than " + std::to_string(max_inputs) +
-                                       " tokens: the beginning of what stands before the choices was cut off");
+    const std::string cut = std::to_string(overview.cut) + " of " + std::to_string(overview.questions);
+    context.warn("data.truncated", cut + " questions are longer than " + std::to_string(max_inputs) +
+                                       " tokens: the beginning of what stands before the choices is cut off");
   }
 
   const std::uint32_t chunk = std::min(kChunk, overview.longest);

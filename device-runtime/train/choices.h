@@ -1,5 +1,6 @@
-// Multiple choice: which continuation of a context is the likeliest (run.proto's ChoiceTask). acc and acc_norm as
-// lm-evaluation-harness defines them: the highest log-likelihood, and the highest per code point of the choice.
+// Multiple choice: which continuation of a context is the likeliest (run.proto's ChoiceTask). acc and
+// acc_norm as lm-evaluation-harness defines them: the highest log-likelihood, and the highest per code
+// point of the choice.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +14,14 @@
 
 namespace mft::train {
 
-// One question as tokens. Failure data.bad-record (through `reader`) for a choice that adds no token, or more than
-// max_inputs.
+// One question as tokens. Failure data.bad-record (through `reader`) for a choice that adds no token, or
+// more than max_inputs.
 std::vector<ContinuedText> encode_choices(Tokenizer& tokenizer, const ChoiceReader& reader,
                                           const ChoiceRecord& record, std::uint32_t max_inputs);
 
-// Fills log_likelihoods, characters, answer, predicted, predicted_norm and group. What the cache already holds of the
-// context is not computed again; where every choice is one token after the same context, all take one pass.
+// Fills log_likelihoods, characters, answer, predicted, predicted_norm and group. What the cache already
+// holds of the context is not computed again; where every choice is one token after the same context, all
+// take one pass.
 v1::ChoiceScored score_choices(KvSession& session, const ChoiceRecord& record,
                                const std::vector<ContinuedText>& choices);
 

@@ -52,8 +52,10 @@ TEST(Choices, AreScoredAsEachAlone) {
     const std::vector<std::uint32_t> characters(choices.size(), 1);
     const v1::ChoiceScored scored = score_choices(session, record_of(characters, 1), choices);
     ASSERT_EQ(scored.log_likelihoods_size(), static_cast<int>(choices.size()));
-    for (std::size_t i = 0; i < choices.size(); ++i)
-      EXPECT_NEAR(scored.log_likelihoods(static_cast<int>(i)), log_likelihood(*other.model, choices[i]), 1e-4);
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      const double alone = log_likelihood(*other.model, choices[i]);
+      EXPECT_NEAR(scored.log_likelihoods(static_cast<int>(i)), alone, 1e-4);
+    }
     const auto best = std::max_element(scored.log_likelihoods().begin(), scored.log_likelihoods().end());
     EXPECT_EQ(scored.predicted(), best - scored.log_likelihoods().begin());
     EXPECT_EQ(scored.predicted_norm(), scored.predicted());

@@ -24,7 +24,7 @@ std::optional<SplitLoss> evaluate_split(
 
 v1::Evaluation evaluation_event(std::uint32_t step, const SplitLoss& result, std::uint64_t duration_us);
 
-// RunSpec.evaluate, of a whole file (data.validation, or else data.train): its perplexity, or multiple choice.
+// RunSpec.evaluate, of a whole file (data.validation, or else data.train): perplexity, or multiple choice.
 v1::Finished run_evaluate(RunContext& context);
 
 }  // namespace mft::train

@@ -1,5 +1,5 @@
-// A model's key-value cache together with the tokens that it holds: a sequence that begins as the last one did
-// computes only what is new. For conversations, and for questions with the same examples before them.
+// A model's key-value cache together with the tokens that it holds: a sequence that begins as the last one
+// did computes only what is new. For conversations, and for questions with the same examples before them.
 // What this file does not do: decide what is worth keeping; choose tokens.
 #pragma once
 
@@ -32,13 +32,15 @@ class KvSession {
     std::span<const float> logits;  // [V], after the last token; valid until the next call
     std::uint32_t reused = 0;       // tokens found in the cache; the last token never is
   };
-  // Failure generate.context-full beyond the capacity, data.token-range; the cache then holds what was reused.
+  // Failure generate.context-full beyond the capacity, data.token-range; the cache then holds what was
+  // reused.
   Fed feed(std::span<const std::int32_t> tokens);
   // One more token; its logits. Failure as feed's.
   std::span<const float> next(std::int32_t token);
 
-  // How likely each of tokens[from], tokens[from + 1], ... is after those before it; 1 <= from < tokens.size().
-  // scores: [tokens.size() - from]. The cache then holds all tokens but the last. Failure as feed's.
+  // How likely each of tokens[from], tokens[from + 1], ... is after those before it; 1 <= from <
+  // tokens.size(). scores: [tokens.size() - from]. The cache then holds all tokens but the last. Failure as
+  // feed's.
   void score(std::span<const std::int32_t> tokens, std::uint32_t from,
              std::vector<models::TokenScore>& scores);
 

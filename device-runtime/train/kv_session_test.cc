@@ -71,7 +71,8 @@ TEST(KvSession, ScoresWhatTheLossSums) {
   for (const std::int32_t factor : {7, 7, 11}) {
     // The context is the same each time, what follows is not.
     std::vector<std::int32_t> tokens = some_tokens(context, 3);
-    for (const std::int32_t token : some_tokens(fixture.length - context + 1, factor)) tokens.push_back(token);
+    const std::vector<std::int32_t> rest = some_tokens(fixture.length - context + 1, factor);
+    tokens.insert(tokens.end(), rest.begin(), rest.end());
     std::vector<models::TokenScore> scores;
     session.score(tokens, context, scores);
     ASSERT_EQ(scores.size(), tokens.size() - context);

@@ -10,7 +10,8 @@ namespace mft::train {
 namespace {
 
 // Windows first .. first + count.
-void fill(const TokenFile& tokens, const Windows& windows, std::uint64_t first, std::uint64_t count, Batch& batch) {
+void fill(const TokenFile& tokens, const Windows& windows, std::uint64_t first, std::uint64_t count,
+          Batch& batch) {
   batch = {};
   batch.starts = {0};
   for (std::uint64_t i = first; i < first + count; ++i) {
@@ -18,7 +19,8 @@ void fill(const TokenFile& tokens, const Windows& windows, std::uint64_t first, 
     for (std::uint32_t t = 0; t < window.length; ++t) {
       batch.tokens.push_back(static_cast<std::int32_t>(tokens.at(window.first + t)));
       const bool counts = t >= window.known;
-      batch.targets.push_back(counts ? static_cast<std::int32_t>(tokens.at(window.first + t + 1)) : kNoTarget);
+      const auto next = static_cast<std::int32_t>(tokens.at(window.first + t + 1));
+      batch.targets.push_back(counts ? next : kNoTarget);
       batch.labels += counts;
     }
     batch.starts.push_back(static_cast<std::uint32_t>(batch.tokens.size()));

@@ -1,15 +1,16 @@
-// Which tokens of a text are predicted from which: windows of up to T inputs that begin every `stride` tokens. Each
-// counts only the tokens that no window before it has predicted, so every token but the first is predicted exactly
-// once, with at least T - stride tokens before it (but for the first window). It is the recipe of Hugging Face
-// transformers' documentation, "Perplexity of fixed-length models", with max_length = T + 1.
+// Which tokens of a text are predicted from which: windows of up to T inputs that begin every `stride`
+// tokens. Each counts only the tokens that no window before it has predicted, so every token but the first
+// is predicted exactly once, with at least T - stride tokens before it (but for the first window). It is
+// the recipe of Hugging Face transformers' documentation, "Perplexity of fixed-length models", with
+// max_length = T + 1.
 #pragma once
 
 #include <cstdint>
 
 namespace mft::train {
 
-// Window i: its inputs are tokens [first, first + length) of the text, its targets the same shifted by one; the first
-// `known` targets don't count.
+// Window i: its inputs are tokens [first, first + length) of the text, its targets the same shifted by one;
+// the first `known` targets don't count.
 struct Window {
   std::uint64_t first = 0;
   std::uint32_t length = 0;
