@@ -1,5 +1,5 @@
-// Questions with answers to choose from, and the prompt that shows them, as lm-evaluation-harness's MMLU has it.
-// Training (DATA_FORMAT_CHOICES) and evaluation by letter show the same prompt.
+// Questions with answers to choose from, and the prompt that shows them, as lm-evaluation-harness's MMLU has
+// it. Training (DATA_FORMAT_CHOICES) and evaluation by letter show the same prompt.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +25,9 @@ struct ChoiceFields {
   std::string answer = "answer";
 };
 
-// One record {"question": string, "choices": list of strings, "answer": A}, whose object comes next. A is an index
-// from 0, a letter, or the text of one of the choices. Other fields are skipped. Failure data.bad-record.
+// One record {"question": string, "choices": list of strings, "answer": A}, whose object comes next. A is an
+// index from 0, a letter, or the text of one of the choices. Other fields are skipped. Failure
+// data.bad-record.
 ChoiceQuestion read_choice_question(JsonReader& json, const ChoiceFields& fields);
 
 // "Q\nA. first\nB. second\nAnswer:", Q without white space around it.

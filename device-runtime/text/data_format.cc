@@ -67,7 +67,8 @@ std::string list_of(const std::vector<Shape>& all) {
   std::string list;
   for (const Shape& shape : all) {
     list += list.empty() ? "{" : ", {";
-    for (std::size_t i = 0; i < shape.fields.size(); ++i) list += (i > 0 ? ", \"" : "\"") + shape.fields[i] + "\"";
+    for (std::size_t i = 0; i < shape.fields.size(); ++i)
+      list += (i > 0 ? ", \"" : "\"") + shape.fields[i] + "\"";
     list += "}";
   }
   return list;
@@ -130,9 +131,11 @@ v1::DataFormat recognize_format(ByteReader read, const std::string& name, const 
     if (!must_be_json) return v1::DATA_FORMAT_TEXT;
     throw Failure("data.format",
                   name + " line " + std::to_string(source.line()) +
-                      ": expected an object with the fields of one format, found one with those of none; known are " +
+                      ": expected an object with the fields of one format, found one with those of none; "
+                      "known are " +
                       list_of(all),
-                  "Name the fields with data.fields, or set data.format: text to learn the file as it stands.");
+                  "Name the fields with data.fields, or set data.format: text to learn the file as it "
+                  "stands.");
   } catch (const Failure& failure) {
     const bool no_json = failure.code() == "data.bad-record" || failure.code() == "data.not-utf8";
     if (no_json && !must_be_json) return v1::DATA_FORMAT_TEXT;

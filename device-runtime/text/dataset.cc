@@ -56,7 +56,8 @@ Dataset::Dataset(TokenFile train, double validation_fraction, const RowOptions& 
   if (records && validation_fraction > 0) {
     validation = std::max<std::uint64_t>(validation, 1);
     if (n < 2)
-      throw Failure("data.too-short", "the data has 1 record to learn from; with a validation split it needs 2",
+      throw Failure("data.too-short",
+                    "the data has 1 record to learn from; with a validation split it needs 2",
                     "Give more records, or set data.validation_fraction: 0.");
   }
   train_ = part_of(*train_file_, 0, n - validation, options);

@@ -9,8 +9,8 @@
 
 namespace mft {
 
-// How rows are made; vocab_size: of the model. PACKING_UNSPECIFIED: PACKING_WRAP for a plain text, PACKING_NONE for
-// records.
+// How rows are made; vocab_size: of the model. PACKING_UNSPECIFIED: PACKING_WRAP for a plain text,
+// PACKING_NONE for records.
 struct RowOptions {
   std::uint32_t row_tokens = 0;  // T
   std::int32_t vocab_size = 0;
@@ -19,11 +19,12 @@ struct RowOptions {
 
 class Dataset {
  public:
-  // Of a plain text of n tokens the last floor(n * validation_fraction) are the validation split; of n records the last
-  // floor(n * validation_fraction), but at least one when the fraction is not 0. The others train; no target of the
-  // train split comes from the validation split. `validation`, if given, is the whole validation split instead.
-  // Failures: data.too-short: a split that should have rows has none (says how much there is, how much is needed);
-  // data.bad-fraction; data.packing: a plain text in rows of records; data.format: two files of different formats.
+  // Of a plain text of n tokens the last floor(n * validation_fraction) are the validation split; of n
+  // records the last floor(n * validation_fraction), but at least one when the fraction is not 0. The others
+  // train; no target of the train split comes from the validation split. `validation`, if given, is the whole
+  // validation split instead. Failures: data.too-short: a split that should have rows has none (says how much
+  // there is, how much is needed); data.bad-fraction; data.packing: a plain text in rows of records;
+  // data.format: two files of different formats.
   Dataset(TokenFile train, double validation_fraction, const RowOptions& options);
   Dataset(TokenFile train, TokenFile validation, const RowOptions& options);
 

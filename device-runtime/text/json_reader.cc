@@ -26,6 +26,8 @@ const char* name_of(JsonType type) {
   return "";
 }
 
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
 bool is_digit(int c) { return c >= '0' && c <= '9'; }
 
 std::string at(const std::string& what, const std::string& where) {
@@ -49,7 +51,8 @@ void JsonReader::fail_syntax(const std::string& expected) {
   const std::string_view next = source_.at_hand();
   if (next.empty()) fail(expected, "the end of the line " + place);
   const auto byte = static_cast<unsigned char>(next.front());
-  fail(expected, (byte < 0x20 || byte >= 0x7F ? "byte 0x" + hex(byte, 2) : "another character") + " " + place);
+  const bool shown = byte >= 0x20 && byte < 0x7F;
+  fail(expected, (shown ? "another character" : "byte 0x" + hex(byte, 2)) + " " + place);
 }
 
 bool JsonReader::next_record() {
@@ -65,7 +68,7 @@ int JsonReader::peek() {
     const std::string_view bytes = source_.at_hand();
     if (bytes.empty()) return -1;
     std::size_t count = 0;
-    while (count < bytes.size() && (bytes[count] == ' ' || bytes[count] == '\t' || bytes[count] == '\r')) ++count;
+    while (count < bytes.size() && is_space(bytes[count])) ++count;
     const int next = count < bytes.size() ? static_cast<unsigned char>(bytes[count]) : -1;
     source_.take(count);
     if (next >= 0) return next;
@@ -86,7 +89,8 @@ JsonType JsonReader::type(const std::string& where) {
 std::string JsonReader::found() { return name_of(type("")); }
 
 void JsonReader::expect_type(JsonType expected, const std::string& where) {
-  if (const JsonType other = type(where); other != expected) fail(at(name_of(expected), where), name_of(other));
+  if (const JsonType other = type(where); other != expected)
+    fail(at(name_of(expected), where), name_of(other));
 }
 
 void JsonReader::open(JsonType type, const std::string& where) {

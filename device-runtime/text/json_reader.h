@@ -1,7 +1,7 @@
 // Reads one line of JSON Lines, strictly (RFC 8259), in the order in which it stands: what nobody asks for is
-// checked and takes no memory. Nesting up to kMaxDepth. Every function throws Failure data.bad-record with file and
-// line, or data.not-utf8, when something else stands there; messages name fields that the caller knows, never
-// what the file says.
+// checked and takes no memory. Nesting up to kMaxDepth. Every function throws Failure data.bad-record with
+// file and line, or data.not-utf8, when something else stands there; messages name fields that the caller
+// knows, never what the file says.
 #pragma once
 
 #include <cstddef>

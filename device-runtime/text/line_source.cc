@@ -63,7 +63,8 @@ std::string_view LineSource::at_hand() {
         feed == nullptr ? end_ : static_cast<std::size_t>(static_cast<const char*>(feed) - buffer_.data());
   }
   // Not beyond the first byte that is too many: what is wrong behind it must not be found before it.
-  return {buffer_.data() + at_, std::min(line_end_ - at_, max_line_bytes_ + 1 - static_cast<std::size_t>(taken_))};
+  const std::size_t allowed = max_line_bytes_ + 1 - static_cast<std::size_t>(taken_);
+  return {buffer_.data() + at_, std::min(line_end_ - at_, allowed)};
 }
 
 void LineSource::take(std::size_t bytes) {

@@ -30,7 +30,8 @@ class LineSource {
   std::uint64_t line() const { return line_; }    // from 1; 0 before the first
   std::uint64_t column() const { return taken_; }  // bytes of the line that were taken
 
-  // To the start of the next line; false: there is none. At the end of the line before only (at_hand() empty).
+  // To the start of the next line; false: there is none. At the end of the line before only (at_hand()
+  // empty).
   bool next_line();
   // The next bytes of the line, at least one; empty at its end. Valid until the next call of any function.
   std::string_view at_hand();

@@ -16,9 +16,11 @@ bool EncodedRecord::anything_to_learn() const {
   return !learned.empty() && std::find(learned.begin() + 1, learned.end(), true) != learned.end();
 }
 
-RecordEncoder::RecordEncoder(Tokenizer& tokenizer, std::uint64_t limit) : tokenizer_(tokenizer), limit_(limit) {}
+RecordEncoder::RecordEncoder(Tokenizer& tokenizer, std::uint64_t limit)
+    : tokenizer_(tokenizer), limit_(limit) {}
 
-void RecordEncoder::append(const std::int32_t* ids, std::size_t count, bool learned, EncodedRecord& out) const {
+void RecordEncoder::append(const std::int32_t* ids, std::size_t count, bool learned,
+                           EncodedRecord& out) const {
   const auto kept = static_cast<std::size_t>(std::min<std::uint64_t>(count, limit_ - out.ids.size()));
   out.ids.insert(out.ids.end(), ids, ids + kept);
   out.learned.insert(out.learned.end(), kept, learned);

@@ -1,5 +1,5 @@
-// A record as tokens: what the tokenizer puts before a text, the pieces, each encoded by itself, the end-of-sequence
-// token; of each token whether it is learned as a target.
+// A record as tokens: what the tokenizer puts before a text, the pieces, each encoded by itself, the
+// end-of-sequence token; of each token whether it is learned as a target.
 #pragma once
 
 #include <cstdint>

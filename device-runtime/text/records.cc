@@ -81,7 +81,8 @@ RecordReader::RecordReader(ByteReader read, std::string name, RecordRules rules)
     : rules_(std::move(rules)), source_(std::move(read), std::move(name)), json_(source_) {
   if (rules_.format == v1::DATA_FORMAT_MESSAGES && !rules_.chat) {
     throw Failure("data.chat-template",
-                  source_.name() + " has conversations, but the model has no chat template that can be used: " +
+                  source_.name() +
+                      " has conversations, but the model has no chat template that can be used: " +
                       (rules_.chat_refusal.empty() ? "it came with none" : rules_.chat_refusal),
                   "Give one with data.chat_template, or data in another format.");
   }
@@ -127,7 +128,9 @@ void RecordReader::read_fields(Record& record) {
       record.pieces = {{"", all}, {"", true}};
       json_.begin_object("");
       while (json_.next_key(key)) {
-        Field* const field = key == prompt.name() ? &prompt : key == completion.name() ? &completion : nullptr;
+        Field* const field = key == prompt.name()       ? &prompt
+                             : key == completion.name() ? &completion
+                                                        : nullptr;
         if (field == nullptr) {
           json_.skip();
           continue;

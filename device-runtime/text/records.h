@@ -1,5 +1,6 @@
-// The records of a data file in JSON Lines, one after the other, each as what is to be tokenized: pieces of text, some
-// of them learned, or ids. Which fields a record has, and what of it is learned, is said in docs/data.md.
+// The records of a data file in JSON Lines, one after the other, each as what is to be tokenized: pieces of
+// text, some of them learned, or ids. Which fields a record has, and what of it is learned, is said in
+// docs/data.md.
 #pragma once
 
 #include <cstddef>
@@ -63,7 +64,8 @@ class RecordReader {
   JsonReader json_;
 };
 
-// Appends text to the pieces: to the last one when that is learned as this. Failure by `json` when there are too many.
+// Appends text to the pieces: to the last one when that is learned as this. Failure by `json` when there are
+// too many.
 void append_piece(std::string_view text, bool learned, std::vector<Piece>& pieces, const JsonReader& json);
 
 }  // namespace mft

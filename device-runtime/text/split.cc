@@ -22,8 +22,8 @@ void Batch::clear() {
   labels = 0;
 }
 
-Split Split::of_tokens(const TokenFile& file, std::uint64_t begin, std::uint64_t end, std::uint32_t row_tokens,
-                       std::int32_t vocab_size) {
+Split Split::of_tokens(const TokenFile& file, std::uint64_t begin, std::uint64_t end,
+                       std::uint32_t row_tokens, std::int32_t vocab_size) {
   if (row_tokens == 0 || vocab_size <= 0 || begin > end || end > file.size())
     throw Failure("internal", "a split of the data makes no sense");
   Split split;

@@ -1,13 +1,15 @@
 // Rows of a token file, or of a part of it: what a batch is made of.
 //
-// T: the most inputs a row has; a row of inputs x has as targets the tokens that follow each, kNoTarget where that one
-// is not to be learned. By packing:
+// T: the most inputs a row has; a row of inputs x has as targets the tokens that follow each, kNoTarget where
+// that one is not to be learned. By packing:
 //
-// PACKING_WRAP: row i has the split's tokens [iT, iT + T) as inputs, wherever records begin; the last target is the
-//   first token of row i + 1. Rows are whole: the n mod T tokens left at the end are no row (the first of them is still
-//   the last row's last target). Where the split ends with the last row, that target is kNoTarget.
+// PACKING_WRAP: row i has the split's tokens [iT, iT + T) as inputs, wherever records begin; the last target
+//   is the first token of row i + 1. Rows are whole: the n mod T tokens left at the end are no row (the first
+//   of them is still the last row's last target). Where the split ends with the last row, that target is
+//   kNoTarget.
 // PACKING_NONE: row i is record i, one sequence of all its tokens but the last.
-// PACKING_PACK: a row is as many records, in the order of the file, as fit into T inputs; each is a sequence of its own.
+// PACKING_PACK: a row is as many records, in the order of the file, as fit into T inputs; each is a sequence
+//   of its own.
 //
 // A row without anything to learn is none, so no batch is without a label.
 #pragma once
@@ -36,10 +38,10 @@ class Split {
  public:
   Split() = default;
   // Tokens [begin, end) of a file, wrapped. The file must outlive the split. vocab_size: of the model.
-  static Split of_tokens(const TokenFile& file, std::uint64_t begin, std::uint64_t end, std::uint32_t row_tokens,
-                         std::int32_t vocab_size);
-  // Records [first, last) of a file that has some. Failure data.bad-token-file when a record is too long for a row
-  // (but for PACKING_WRAP), or has nothing to learn: tokenize.h writes no such.
+  static Split of_tokens(const TokenFile& file, std::uint64_t begin, std::uint64_t end,
+                         std::uint32_t row_tokens, std::int32_t vocab_size);
+  // Records [first, last) of a file that has some. Failure data.bad-token-file when a record is too long for
+  // a row (but for PACKING_WRAP), or has nothing to learn: tokenize.h writes no such.
   static Split of_records(const TokenFile& file, std::uint64_t first, std::uint64_t last, v1::Packing packing,
                           std::uint32_t row_tokens, std::int32_t vocab_size);
 
@@ -49,8 +51,8 @@ class Split {
   std::uint64_t records() const { return last_ - first_; }
   std::uint64_t labels() const { return labels_; }  // of all rows
 
-  // Appends the sequences of a row. row < rows(). Failure data.token-out-of-range for an id that the model has no row
-  // for.
+  // Appends the sequences of a row. row < rows(). Failure data.token-out-of-range for an id that the model
+  // has no row for.
   void append_row(std::uint64_t row, Batch& out) const;
 
  private:
@@ -71,8 +73,8 @@ class Split {
   std::uint32_t vocab_size_ = 0;
   std::uint64_t rows_ = 0;
   std::uint64_t labels_ = 0;
-  // PACKING_PACK: the first record of each row, and the last one's end. Of a file of records wrapped: which of its
-  // pieces of T tokens are rows.
+  // PACKING_PACK: the first record of each row, and the last one's end. Of a file of records wrapped: which
+  // of its pieces of T tokens are rows.
   std::vector<std::uint64_t> index_;
 };
 

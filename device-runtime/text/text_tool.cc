@@ -3,8 +3,8 @@
 //   text_tool encode TOKENIZER.BIN FILE [--plain]   ids, little-endian i32, on stdout
 //   text_tool cases TOKENIZER.BIN FILE [--plain]    of records of text; records of ids
 //   text_tool decode TOKENIZER.BIN FILE [--skip-special]   of records of ids; records of text
-//   text_tool records TOKENIZER.BIN DATA.PB FILE OUT   FILE as DataConfig in DATA.PB says, tokenized into OUT; on stdout
-//     a line a record: [ids, which of them are learned]
+//   text_tool records TOKENIZER.BIN DATA.PB FILE OUT   FILE as DataConfig in DATA.PB says, tokenized into OUT; on
+//     stdout a line a record: [ids, which of them are learned]
 //   text_tool nfc FILE                              of records of text; records of their normal form
 //   text_tool classes   one byte a code point: 0 other, 1 letter, 2 number, 3 space; plus 4: a word's character
 //   text_tool bench TOKENIZER.BIN FILE              MB/s on stderr
@@ -92,9 +92,11 @@ void decode(const std::string& tables, const std::string& path, bool skip_specia
   }
 }
 
-void records(const std::string& tables, const std::string& config, const std::string& path, const std::string& out) {
+void records(const std::string& tables, const std::string& config, const std::string& path,
+             const std::string& out) {
   v1::DataConfig data;
-  if (!data.ParseFromString(read_all(config, 1 << 20))) throw Failure("io.failed", config + " is no DataConfig");
+  if (!data.ParseFromString(read_all(config, 1 << 20)))
+    throw Failure("io.failed", config + " is no DataConfig");
   const auto vocabulary = static_cast<std::uint32_t>(Tokenizer::open(tables).vocab_size());
   const TokenFile tokens = tokenize_file(path, tables, out, tokenize_options(data, data.train(), vocabulary));
   for (std::uint64_t i = 0; i < tokens.records(); ++i) {
@@ -149,7 +151,8 @@ int run(std::vector<std::string> args) {
   } else {
     std::fprintf(stderr,
                  "usage: text_tool encode|cases TOKENIZER.BIN FILE [--plain] | decode TOKENIZER.BIN FILE "
-                 "[--skip-special] | bench TOKENIZER.BIN FILE | records TOKENIZER.BIN DATA.PB FILE OUT | nfc FILE | classes\n");
+                 "[--skip-special] | bench TOKENIZER.BIN FILE | records TOKENIZER.BIN DATA.PB FILE OUT | "
+                 "nfc FILE | classes\n");
     return 2;
   }
   if (std::fflush(stdout) != 0) fail_io("write", "stdout", errno);

@@ -1,6 +1,6 @@
-// A data file as token ids on disk, made once (tokenize.h) and mapped by every attempt of a run. The header names its
-// inputs by hash, so a file made from another text, with another tokenizer or other options is noticed; it is under
-// its name only when whole. Layout: token_layout.h.
+// A data file as token ids on disk, made once (tokenize.h) and mapped by every attempt of a run. The header
+// names its inputs by hash, so a file made from another text, with another tokenizer or other options is
+// noticed; it is under its name only when whole. Layout: token_layout.h.
 #pragma once
 
 #include <cstdint>

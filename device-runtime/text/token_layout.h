@@ -1,8 +1,8 @@
 // The bytes of a token file, shared by who writes it and who maps it (token_file.h tells what it is for).
 //
-// Little-endian: the header, ids (2 or 4 bytes each), and, if it is of records, a bit a token (learned as a target; bit
-// i % 8 of byte i / 8), then the number of tokens up to the end of each record (u64). Each part begins at a multiple
-// of 8, after zeros.
+// Little-endian: the header, ids (2 or 4 bytes each), and, if it is of records, a bit a token (learned as a
+// target; bit i % 8 of byte i / 8), then the number of tokens up to the end of each record (u64). Each part
+// begins at a multiple of 8, after zeros.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Writes a token file in one pass and bounded memory: what stands behind the ids is collected in files without a name
-// meanwhile.
+// Writes a token file in one pass and bounded memory: what stands behind the ids is collected in files
+// without a name meanwhile.
 #pragma once
 
 #include <cstdint>

@@ -105,7 +105,8 @@ RecordRules rules_of(const TokenizeOptions& options, v1::DataFormat format) {
 
 void write_records(HashedText& text, const std::string& name, const RecordRules& rules, Tokenizer& tokenizer,
                    TokenWriter& writer, TokenHeader& header) {
-  RecordReader reader([&](char* buffer, std::size_t capacity) { return text(buffer, capacity); }, name, rules);
+  const ByteReader read = [&](char* buffer, std::size_t capacity) { return text(buffer, capacity); };
+  RecordReader reader(read, name, rules);
   RecordEncoder encoder(tokenizer, rules.max_ids);
   Record record;
   EncodedRecord encoded;
@@ -129,7 +130,8 @@ void write_records(HashedText& text, const std::string& name, const RecordRules&
   if (header.skipped == 0)
     throw Failure("data.empty", name + " has no record", "Give a file with something to learn from.");
   throw Failure("data.empty",
-                name + ": there is nothing to learn in any of its " + std::to_string(header.skipped) + " records" +
+                name + ": there is nothing to learn in any of its " + std::to_string(header.skipped) +
+                    " records" +
                     (rules.max_ids == UINT64_MAX ? ""
                                                  : " within " + std::to_string(rules.max_ids) + " tokens"),
                 "Use a longer data.sequence_length, or data.mask_prompt: false to learn prompts, too.");
@@ -137,7 +139,8 @@ void write_records(HashedText& text, const std::string& name, const RecordRules&
 
 void write_token_file(const std::string& text_path, std::uint64_t text_bytes,
                       const std::string& tokenizer_path, const Sha256Digest& tokenizer_sha256,
-                      const std::string& out_path, const TokenizeOptions& options, const TokenProgress& progress) {
+                      const std::string& out_path, const TokenizeOptions& options,
+                      const TokenProgress& progress) {
   const std::string& name = options.name.empty() ? text_path : options.name;
   v1::DataFormat format = options.format;
   if (format == v1::DATA_FORMAT_UNSPECIFIED)
@@ -169,7 +172,8 @@ void write_token_file(const std::string& text_path, std::uint64_t text_bytes,
 
 }  // namespace
 
-TokenizeOptions tokenize_options(const v1::DataConfig& data, const v1::DataFile& file, std::uint32_t vocab_size) {
+TokenizeOptions tokenize_options(const v1::DataConfig& data, const v1::DataFile& file,
+                                 std::uint32_t vocab_size) {
   TokenizeOptions options;
   options.name = file.display_name().empty() ? file.device_path() : file.display_name();
   options.format = data.format();
@@ -205,7 +209,8 @@ Sha256Digest digest_of(const TokenizeOptions& options) {
 }
 
 TokenFile tokenize_file(const std::string& text_path, const std::string& tokenizer_path,
-                        const std::string& out_path, const TokenizeOptions& options, const TokenProgress& progress) {
+                        const std::string& out_path, const TokenizeOptions& options,
+                        const TokenProgress& progress) {
   const std::string& name = options.name.empty() ? text_path : options.name;
   const std::optional<FileInfo> info = stat_path(text_path);
   if (!info) throw Failure("data.not-found", "there is no file " + name, "Check the path of the data.");

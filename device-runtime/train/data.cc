@@ -12,8 +12,8 @@ namespace mft::train {
 namespace {
 
 // The tokens of an earlier attempt, if they are there, whole, and of this tokenizer, text and options.
-std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file, const TokenizeOptions& options,
-                                     const std::string& path) {
+std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& file,
+                                     const TokenizeOptions& options, const std::string& path) {
   if (!stat_path(path)) return std::nullopt;
   try {
     TokenFile tokens = TokenFile::open(path);
@@ -35,8 +35,8 @@ std::optional<TokenFile> kept_tokens(RunContext& context, const v1::DataFile& fi
 
 void warn_of_losses(RunContext& context, const TokenFile& tokens, const TokenizeOptions& options) {
   const auto of = [&](std::uint64_t count) {
-    return std::to_string(count) + " of " + std::to_string(tokens.records() + tokens.skipped()) + " records of " +
-           options.name;
+    return std::to_string(count) + " of " + std::to_string(tokens.records() + tokens.skipped()) +
+           " records of " + options.name;
   };
   if (tokens.truncated() > 0) {
     context.warn("data.truncated", of(tokens.truncated()) + " are longer than a row of " +
@@ -81,7 +81,8 @@ TokenFile open_tokens(RunContext& context, const v1::DataFile& file, const std::
       file.store_sha256().empty()
           ? file.device_path()
           : context.stored.verified(file.store_sha256(), PhaseProgress(context, "verify", "bytes"));
-  TokenFile tokens = tokenize_file(text, tokenizer, path, options, PhaseProgress(context, "tokenize", "bytes"));
+  TokenFile tokens =
+      tokenize_file(text, tokenizer, path, options, PhaseProgress(context, "tokenize", "bytes"));
   warn_of_losses(context, tokens, options);
   return tokens;
 }
