@@ -70,7 +70,7 @@ const PACKINGS = {
   pack: mft.v1.Packing.PACKING_PACK,
 };
 
-/** @throws MftError data.*, config.value (2) */
+/** @throws MftError data.* (2) */
 export async function planData(request: DataRequest, operation: Operation = {}): Promise<PlannedData> {
   const { settings, pack, store } = request;
   const places = await placesOf(request, operation);
@@ -208,11 +208,11 @@ export async function commonFormat(
   return found?.format;
 }
 
-/** @throws MftError config.value */
+/** @throws MftError data.packing */
 export function checkPacking(format: DataFormat | undefined, { packing }: DataSettings): void {
   if (format !== 'text' || packing === 'auto' || packing === 'wrap') return;
   throw new MftError(`data.packing: ${packing} is for records, but the data is one text`, {
-    code: 'config.value',
+    code: 'data.packing',
     exit: ExitCode.usage,
     suggestions: ['data.packing: wrap', 'Give the texts as JSON Lines, {"text"} a line (docs/data.md).'],
   });
