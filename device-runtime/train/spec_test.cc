@@ -25,12 +25,54 @@ v1::RunSpec good() {
   return spec;
 }
 
+v1::RunSpec good_chat() {
+  v1::RunSpec spec;
+  spec.set_format(1);
+  spec.set_run_id("run-1");
+  spec.mutable_model()->mutable_config()->set_max_positions(256);
+  spec.mutable_chat()->mutable_sampling()->set_max_tokens(16);
+  return spec;
+}
+
 struct Case {
   const char* field;
   std::function<void(v1::RunSpec&)> spoil;
 };
 
 TEST(Spec, AcceptsAGoodOne) { EXPECT_NO_THROW(check_spec(good(), "run-1")); }
+
+TEST(Spec, NamesTheFieldOfAConversationThatIsWrong) {
+  EXPECT_NO_THROW(check_spec(good_chat(), "run-1"));
+  const auto sampling = [](v1::RunSpec& spec) { return spec.mutable_chat()->mutable_sampling(); };
+  const Case cases[] = {
+      {"sampling.prompts", [&](v1::RunSpec& s) { sampling(s)->add_prompts("Call"); }},
+      {"sampling.max_tokens", [&](v1::RunSpec& s) { sampling(s)->set_max_tokens(0); }},
+      {"sampling.repetition_penalty", [&](v1::RunSpec& s) { sampling(s)->set_repetition_penalty(-1); }},
+      {"sampling.repetition_penalty",
+       [&](v1::RunSpec& s) {
+         sampling(s)->set_repetition_penalty(std::numeric_limits<float>::infinity());
+       }},
+      {"sampling.stop's bytes", [&](v1::RunSpec& s) { sampling(s)->add_stop(""); }},
+      {"sampling.stop's bytes", [&](v1::RunSpec& s) { sampling(s)->add_stop(std::string(1025, 'x')); }},
+      {"sampling.stop's texts",
+       [&](v1::RunSpec& s) {
+         for (int i = 0; i < 65; ++i) sampling(s)->add_stop("x");
+       }},
+      {"context_length", [](v1::RunSpec& s) { s.mutable_chat()->set_context_length(257); }},
+      {"idle_seconds", [](v1::RunSpec& s) { s.mutable_chat()->set_idle_seconds(1u << 31); }},
+  };
+  for (const Case& c : cases) {
+    v1::RunSpec spec = good_chat();
+    c.spoil(spec);
+    try {
+      check_spec(spec, "run-1");
+      ADD_FAILURE() << c.field;
+    } catch (const Failure& failure) {
+      EXPECT_EQ(failure.code(), "spec.invalid");
+      EXPECT_NE(std::string(failure.what()).find(c.field), std::string::npos) << failure.what();
+    }
+  }
+}
 
 TEST(Spec, NamesTheFieldThatIsWrong) {
   const Case cases[] = {
