@@ -1,7 +1,7 @@
 /** Questions with answers to choose from, checked as device-runtime/text/choice_prompt.cc reads them. */
+import { quoted, readFields } from './fields.ts';
 import type { FieldNames } from './formats.ts';
 import type { JsonReader } from './json-reader.ts';
-import { quoted, readFields } from './records.ts';
 
 const MAX_CHOICES = 26;
 const letter = (index: number): string => String.fromCharCode(65 + index);

@@ -1,6 +1,7 @@
 /** Records checked field by field, by the rules of device-runtime/text/records.cc: what passes here is read on the phone. */
 import type { ChatMessage } from '../chat/jinja.ts';
 import { checkAnswer } from './choices.ts';
+import { quoted, readFields } from './fields.ts';
 import type { FieldNames, RecordFormat } from './formats.ts';
 import type { JsonReader } from './json-reader.ts';
 
@@ -12,8 +13,6 @@ export interface RecordRules {
 }
 
 const NOT_LEARNED = -100; // in a list of labels, as torch's ignore_index
-
-export const quoted = (name: string): string => `field "${name}"`;
 
 /** The messages of a conversation; undefined for a record of another format. @throws MftError data.bad-record. */
 export function checkRecord(json: JsonReader, rules: RecordRules): ChatMessage[] | undefined {
@@ -48,27 +47,6 @@ export function checkRecord(json: JsonReader, rules: RecordRules): ChatMessage[]
   }
   json.end();
   return conversation;
-}
-
-/** Each of these fields must stand in the object once; others are skipped. `say` calls a field in messages. */
-export function readFields(
-  json: JsonReader,
-  where: string,
-  readers: Record<string, () => void>,
-  say: (name: string) => string = quoted,
-): void {
-  const seen = new Set<string>();
-  for (const key of json.object(where)) {
-    const read = Object.hasOwn(readers, key) ? readers[key] : undefined;
-    if (read === undefined) {
-      json.skip();
-      continue;
-    }
-    if (seen.has(key)) json.fail(`${say(key)} once`, 'it twice');
-    seen.add(key);
-    read();
-  }
-  for (const name of Object.keys(readers)) if (!seen.has(name)) json.fail(say(name), 'none');
 }
 
 function readMessages(json: JsonReader, where: string): ChatMessage[] {
