@@ -16,8 +16,6 @@ import { benchmarks, writeTaskFile } from '../src/eval/index.ts';
 import { type Bench, startBench, Verdict } from './pretrained/bench.ts';
 import { gemmaFile } from './pretrained/gemma-package.ts';
 
-const SUBJECTS = 'astronomy,high_school_geography,marketing,moral_scenarios,world_religions';
-
 function count(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('not a number above 0');
@@ -33,7 +31,7 @@ const options = new Command('gemma')
   .option('--gsm8k <file>', 'JSON Lines with question and answer, to train on')
   .option('--steps <n>', 'of the training', count, 40)
   .option('--mmlu <folder>', 'MMLU with dev/ and test/, for multiple choice')
-  .option('--subjects <names>', 'of MMLU', SUBJECTS)
+  .option('--subjects <a,b>', 'of MMLU; default: all that are there')
   .option('--limit <n>', 'questions of each subject', count, 8)
   .option('--shots <n>', 'examples before each question', (text) => (text === '0' ? 0 : count(text)), 1)
   .parse()
@@ -46,7 +44,7 @@ const options = new Command('gemma')
     gsm8k?: string;
     steps: number;
     mmlu?: string;
-    subjects: string;
+    subjects?: string;
     limit: number;
     shots: number;
   }>();
@@ -133,7 +131,8 @@ async function training(bench: Bench, file: string): Promise<void> {
     `loss ${losses[0]?.toFixed(4)} at first, ${losses.at(-1)?.toFixed(4)} at last`,
   );
   const shown = validations.map(({ step, loss }) => `${loss.toFixed(4)} (${step})`);
-  const falling = validations.every(({ loss }, i) => i === 0 || loss < (validations[i - 1]?.loss ?? 0));
+  const first = validations[0]?.loss ?? Number.NaN;
+  const falling = validations.slice(1).every(({ loss }) => loss < first);
   verdict.row('its validation loss falls', falling && validations.length > 1, shown.join(', '));
 }
 
@@ -146,14 +145,20 @@ interface Scored {
 async function multipleChoice(bench: Bench, path: string): Promise<void> {
   const { subjects, limit, shots } = options;
   const out = join(folder, 'mmlu-mft.jsonl');
-  const task = ['--task', 'mmlu', '--data', path, '--subjects', subjects];
+  const task = [
+    '--task',
+    'mmlu',
+    '--data',
+    path,
+    ...(subjects === undefined ? [] : ['--subjects', subjects]),
+  ];
   const size = ['--limit', String(limit), '--shots', String(shots)];
   await rm(out, { force: true });
   await bench.mft('eval', '--model', 'gemma', ...task, ...size, '--out', out, '--json');
   const mmlu = benchmarks.get('mmlu');
   if (!mmlu) throw new Error('mft knows no MMLU');
   const questions = join(folder, 'mmlu-questions.jsonl');
-  await writeTaskFile({ benchmark: mmlu, path, shots, limit, subjects: subjects.split(',') }, questions);
+  await writeTaskFile({ benchmark: mmlu, path, shots, limit, subjects: subjects?.split(',') }, questions);
   const ours = scored(readFileSync(out, 'utf8'));
   const theirs = scored(await bench.oracle('choices.py', hf, questions));
   writeFileSync(
