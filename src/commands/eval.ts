@@ -17,7 +17,7 @@ import {
   threadsFlag,
   waitFlag,
 } from './shared/flags.ts';
-import { endingLines, exitCodeOf, followRun } from './shared/follow.ts';
+import { endingLines, exitCodeOf, FAREWELL_MS, followRun } from './shared/follow.ts';
 import { withProgress } from './shared/progress.ts';
 import { prose } from './shared/prose.ts';
 import { viewMode } from './shared/view-mode.ts';
@@ -154,7 +154,7 @@ Exit codes: 0 done, 5 failed, 6 contact lost, 7 stopped (docs/errors.md).`);
     const answer = choices
       ? await this.showChoices(store, run, flags)
       : this.showPerplexity(result, mft.v1.RunSpec.decode(run.spec));
-    await phone.forget(run).catch(() => {}); // leaves nothing behind that anybody could want
+    await phone.forget(run, FAREWELL_MS).catch(() => {}); // leaves nothing behind that anybody could want
     store.remove(run.id);
     const { task } = flags;
     return { ...answer, model, data, ...(task === undefined ? {} : { task, shots: flags.shots ?? 0 }) };
