@@ -64,8 +64,8 @@ const hostile = session([
   { failed: { code: ESCAPES, message: ESCAPES.repeat(1000), hint: ESCAPES } },
 ]);
 
-/** What a terminal takes for more than text; a line's end is none of it. */
-const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+/** What a terminal takes for more than text; a line's end and a tab are none of it. */
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 /** A phone, from the first byte to what a person is shown of it. */
 const phone: FuzzTarget = {
