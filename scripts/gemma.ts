@@ -111,7 +111,7 @@ async function training(bench: Bench, file: string): Promise<void> {
     'train.warmup_steps': 2,
     'train.eval_every': Math.max(1, Math.floor(options.steps / 4)),
     'train.eval_max_batches': 10,
-    'train.checkpoint_every': 0,
+    'train.checkpoint_every': options.steps,
     'lora.r': 8,
     'lora.alpha': 32,
     'data.sequence_length': 256,
