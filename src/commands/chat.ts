@@ -107,8 +107,7 @@ Exit codes: 0 ended, 5 failed, 6 contact lost, 130 ended with ^C (docs/errors.md
         await loop.start(() => output.opened(opening(run, pack.name, renderer.template)));
         process.exitCode = await loop.run(this.input(interrupt));
       } finally {
-        await this.clearAway(store, phone, run, remote);
-        process.off('SIGINT', interrupt).off('SIGTERM', leave).off('SIGHUP', leave);
+        await this.clearAway(store, phone, run, remote); // the signals stay taken: one more must not leave half of it
       }
       output.closed();
     } finally {

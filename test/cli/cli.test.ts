@@ -183,7 +183,7 @@ describe('the road of a run', () => {
     expect(perplexity).toBeCloseTo(Math.exp(loss), -1);
     const out = join(bench.home, 'merged');
     const pulled = await mft('runs', 'pull', 'road', '--out', out, '--format', 'hf', '--json');
-    expect(JSON.parse(String(pulled.stdout)).exported).toMatchObject({ format: 'hf', dir: out });
+    expect(JSON.parse(String(pulled.stdout)).exported).toMatchObject({ format: 'hf', path: out });
     expect(bench.store.list()).toHaveLength(1);
     expect((await mft('runs', 'rm', 'road', '--phone')).exitCode).toBe(0);
     expect(bench.store.list()).toEqual([]);
