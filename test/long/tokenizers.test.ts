@@ -77,11 +77,11 @@ describe.each([
   });
 });
 
-/** A token file of the phone: 128 bytes of header, then ids of 2 or 4 bytes (device-runtime/text/token_file.h). */
+/** A token file of the phone: a header of 192 bytes, then ids of 2 or 4 bytes (device-runtime/text/token_layout.h). */
 function readTokens(path: string): Int32Array {
   const file = readFileSync(path);
+  expect(file.toString('latin1', 0, 8)).toBe('MFTTOKS2');
   const width = file.readUInt32LE(8);
-  return Int32Array.from({ length: (file.length - 128) / width }, (_, i) =>
-    file.readUIntLE(128 + width * i, width),
-  );
+  const count = Number(file.readBigUInt64LE(16));
+  return Int32Array.from({ length: count }, (_, i) => file.readUIntLE(192 + width * i, width));
 }
